@@ -1,0 +1,166 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# Helpers of run.sh: messages, the machine's state, processes with a time limit, samples.
+# The variables castor, work, limit_seconds, benchmark and round are set by run.sh; what is set here is for it.
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'bench: warning: %s\n' "$*" >&2; }
+
+# Says why and is false, for `… || fail TEXT || return`.
+fail() {
+    printf 'bench: %s\n' "$*" >&2
+    return 1
+}
+
+need() {
+    local program
+    for program; do
+        command -v "$program" >/dev/null || fail "$program is missing; 'make deps' installs what is missing" || return
+    done
+}
+
+# --- The machine
+
+load_average() { cut -d ' ' -f 1 /proc/loadavg; }
+
+# Ticks of all cores that were spent on something, and all ticks. Stolen time counts: it is missing here.
+cpu_ticks() {
+    local user nice system idle iowait irq softirq steal
+    read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+    busy_ticks=$((user + nice + system + irq + softirq + steal))
+    all_ticks=$((busy_ticks + idle + iowait))
+}
+
+# How many cores others use, called while nothing of the benchmark runs. The load average cannot tell: it still holds
+# what ran a minute ago, the benchmark before included.
+cores_in_use() {
+    local busy all
+    cpu_ticks
+    busy=$busy_ticks all=$all_ticks
+    sleep 0.5
+    cpu_ticks
+    awk -v busy=$((busy_ticks - busy)) -v all=$((all_ticks - all)) -v cores="$(nproc --all)" \
+        'BEGIN { printf "%.2f\n", all ? busy / all * cores : 0 }'
+}
+
+above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
+
+# --- Processes
+
+# Runs a command within the limit, in the background, so that a signal to the benchmark need not wait for its end.
+command_pid=''
+limited() {
+    local status
+    timeout -k 20 "$limit_seconds" "$@" &
+    command_pid=$!
+    wait "$command_pid"
+    status=$?
+    command_pid=''
+    return $status
+}
+
+# The same, and sets seconds.
+timed() {
+    local start=$EPOCHREALTIME status
+    limited "$@"
+    status=$?
+    seconds_since "$start"
+    return $status
+}
+
+seconds_since() {
+    local microseconds=$((10#${EPOCHREALTIME/./} - 10#${1/./}))
+    printf -v seconds '%d.%06d' $((microseconds / 1000000)) $((microseconds % 1000000))
+}
+
+# start_server READY COMMAND...: returns when the server's output has a line with READY in it. No probe connects to it:
+# the recording would hold that, too.
+server_pid='' server_children=''
+start_server() {
+    local ready=$1 deadline=$((SECONDS + 60))
+    shift
+    : >"$work/server.out"
+    server_started=$EPOCHREALTIME
+    "$@" >"$work/server.out" 2>"$work/server.err" </dev/null &
+    server_pid=$!
+    until grep -q -- "$ready" "$work/server.out"; do
+        if ! kill -0 "$server_pid" 2>/dev/null || ((SECONDS >= deadline)); then
+            cat "$work/server.err" >&2
+            kill_server
+            fail "the server did not start: $*"
+            return
+        fi
+        sleep 0.01
+    done
+    server_children=$(children_of "$server_pid")
+}
+
+children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null; }
+
+# Ends the server in order; sets seconds, the time since its start.
+stop_server() {
+    local status
+    kill -TERM "$server_pid"
+    # A server that does not end is killed. Waiting is left to `wait`, which is not late by the interval of a poll.
+    (timeout "$limit_seconds" tail --pid="$server_pid" -f /dev/null || kill_server) >/dev/null 2>&1 &
+    wait "$server_pid"
+    status=$?
+    seconds_since "$server_started"
+    server_pid=''
+    if [[ $status != 0 ]]; then
+        cat "$work/server.err" >&2
+        fail "the server ended with status $status"
+    fi
+}
+
+# castor's children first: it would leave them behind.
+kill_server() {
+    [[ -n $server_pid ]] || return 0
+    # shellcheck disable=SC2086 # one word for each child
+    kill -KILL $server_children "$server_pid" 2>/dev/null
+    wait "$server_pid" 2>/dev/null
+    server_pid=''
+}
+
+# Whatever still runs when the benchmark is interrupted. A server may end in order first.
+end_processes() {
+    if [[ -n $command_pid ]]; then
+        kill -TERM "$command_pid" 2>/dev/null
+        wait "$command_pid" 2>/dev/null
+    fi
+    [[ -n $server_pid ]] || return 0
+    kill -TERM "$server_pid" 2>/dev/null
+    timeout 20 tail --pid="$server_pid" -s 0.1 -f /dev/null
+    kill_server
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# --- Samples
+
+# sample ROW SIDE VALUE: one measured value of this round; report.py makes medians of them.
+sample() {
+    [[ -n $3 ]] || fail "nothing was measured for $1" || return
+    printf '%s\t%s\t%s\t%s\n' "$1" "$round" "$2" "$3" >>"$work/samples/$benchmark"
+}
+
+# The value behind a name in output of lines "NAME VALUE".
+value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
+
+# Replays the log: its time against that of the recording.
+sample_replay() {
+    local row=$1 recorded_seconds=$2
+    timed "$castor" replay -q "$work/log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
+        { cat "$work/replay.err" >&2; fail "the replay failed"; } || return
+    sample "$row" recorded "$recorded_seconds" && sample "$row" replayed "$seconds"
+}
+
+# Sets log_bytes and log_events.
+describe_log() {
+    read -r log_bytes log_events < <("$castor" info --json "$work/log" |
+        python3 -c 'import json, sys; log = json.load(sys.stdin); print(log["size"], log["events"])')
+    [[ -n $log_bytes ]] || fail "castor info failed"
+}
+
+quotient() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.6f\n", a / b }'; }

@@ -1,0 +1,47 @@
+# gnuplot -e "results='DIRECTORY'" plot.gnuplot: bars of overhead.dat and events.dat there, as SVG and PNG.
+# Columns: name, median, lowest, highest, aim (NaN: none).
+set datafile separator tab
+set encoding utf8
+set style fill solid noborder
+set border 3 linecolor rgb '#666666'
+set xtics nomirror scale 0
+set ytics nomirror scale 0.5
+set grid ytics linecolor rgb '#dddddd' linetype 1
+set key outside top center horizontal samplen 2
+set offsets 0, 0, graph 0.05, 0
+set pointintervalbox 0
+half = 0.3
+
+do for [name in 'overhead events'] {
+    file = results.'/'.name.'.dat'
+    rows = int(system("wc -l <'".file."'"))
+    # A run of chosen benchmarks may have none here.
+    if (rows > 0) {
+        # Bars start where a recorded run is no slower than a native one.
+        base = name eq 'overhead' ? 1 : 0
+        if (name eq 'overhead') {
+            set ylabel 'recorded time / native time'
+            set format y '%.2f×'
+        } else {
+            set ylabel 'added by recording, ns'
+            set format y '%g'
+        }
+        set xrange [-0.6:rows - 0.4]
+        set yrange [*<base:*]
+        do for [type in 'svg png'] {
+            if (type eq 'svg') {
+                set terminal svg size 720,400 noenhanced font 'sans-serif,13' background rgb 'white'
+            } else {
+                set terminal pngcairo size 1080,600 noenhanced font 'sans-serif,13' background rgb 'white'
+            }
+            set output results.'/'.name.'.'.type
+            plot file using 0:(base):($0 - half):($0 + half):(base):2:xticlabels(1) with boxxyerror \
+                    linecolor rgb '#5b8db8' title 'median', \
+                '' using 0:2:3:4 with yerrorbars linecolor rgb '#333333' pointtype 7 pointsize 0.4 \
+                    title 'lowest to highest', \
+                '' using ($0 - half - 0.1):5:(2 * half + 0.2):(0) with vectors nohead linewidth 2 \
+                    linecolor rgb '#c0392b' title 'aim'
+            unset output
+        }
+    }
+}

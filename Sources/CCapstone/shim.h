@@ -1,0 +1,3 @@
+/// Disassembly for `castor check` (libcapstone).
+#pragma once
+#include <capstone/capstone.h>

@@ -1,0 +1,410 @@
+/// The compiler plane while a program is recorded or replayed: what its atomics, volatiles, non-deterministic
+/// instructions and inline assembly call (docs/INSTRUMENTATION.md).
+///
+/// A shard's word is a version lock: twice the version, odd while an operation is under way. A write takes the lock, does
+/// the processor's own operation and logs the version that it found. A load reads word, value and word again, and logs a
+/// version at which the value held; it holds nobody up. Replay (Atomics.swift) lets a write go at its version, and a load
+/// from its version on.
+///
+/// The real operation stays a locked one, for code that was not instrumented and the kernel change the same words.
+#include "castor_plane.h"
+#include "wrappers.h"
+
+// MARK: - Version locks
+
+/// An odd word this long is looked at more closely: its holder may have been killed.
+enum { SPINS = 16, YIELDS = 4096 };
+
+static uint32_t shard_of(const void *p) {
+    uint64_t hash = ((uint64_t)p >> 4) * 0x9e3779b97f4a7c15ul;
+    return CASTOR_SHARD_ATOMICS + (uint32_t)(hash >> 40) % (CASTOR_SHARDS - CASTOR_SHARD_ATOMICS);
+}
+
+/// A process that was killed while one of its threads held a shard: nobody else would ever get it.
+static __attribute__((noinline)) void take_from_the_dead(uint64_t *word, uint64_t held, uint32_t shard) {
+    uint32_t used = castor_load32(castor_segment_rings_used(castor_seg));
+    for (uint32_t i = 0; i < used; i++) {
+        castor_ring *r = castor_ring_at(castor_seg, i);
+        if (__atomic_load_n(&r->held, __ATOMIC_ACQUIRE) != shard || castor_load32(&r->state) == CASTOR_RING_FREE) continue;
+        if (castor_gate_syscall(SYS_tkill, r->tid, 0, 0, 0, 0, 0) != -3 /* ESRCH */) return;
+    }
+    __atomic_compare_exchange_n(word, &held, held + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static __attribute__((noinline)) void wait_for(uint64_t *word, uint32_t shard, unsigned *tries) {
+    if (++*tries <= SPINS) return castor_pause();
+    castor_gate_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);  // a preempted holder needs the processor
+    uint64_t now = castor_load(word);
+    if (*tries % YIELDS == 0 && now & 1) take_from_the_dead(word, now, shard);
+}
+
+/// Returns the even word that was found.
+static inline __attribute__((always_inline)) uint64_t take(castor_ring *ring, uint64_t *word, uint32_t shard) {
+    unsigned tries = 0;
+    __atomic_store_n(&ring->held, shard, __ATOMIC_RELAXED);  // a fault in the operation gives it back
+    for (;;) {
+        uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if (__builtin_expect(!(now & 1), 1) &&
+            __builtin_expect(__atomic_compare_exchange_n(word, &now, now + 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1))
+            return now;
+        wait_for(word, shard, &tries);
+    }
+}
+static inline __attribute__((always_inline)) void give(castor_ring *ring, uint64_t *word, uint64_t found) {
+    __atomic_store_n(word, found + 2, __ATOMIC_RELEASE);
+    __atomic_store_n(&ring->held, 0, __ATOMIC_RELAXED);
+}
+
+// MARK: - Events
+
+/// What an operation was given, in one word for comparison.
+static inline uint64_t operands(castor_u128 value, castor_u128 expected) {
+    return (uint64_t)value ^ (uint64_t)(value >> 64) * 31 ^ (uint64_t)expected * 131 ^ (uint64_t)(expected >> 64) * 1031;
+}
+
+/// Signals come first, but not between loads that the log has as one.
+static inline void settle(void) {
+    if (!castor_self.loads.repeats) castor_settle();
+}
+
+static inline __attribute__((always_inline)) int make_room(castor_ring *ring) {
+    if (__builtin_expect(ring->forks == castor_proc.forks && ring->tail - ring->cached_head <= ring->mask, 1)) return 1;
+    return castor_make_room(ring);
+}
+
+static inline __attribute__((always_inline)) void publish(
+    castor_ring *ring, uint16_t kind, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 result,
+    castor_u128 value, castor_u128 expected) {
+    castor_entry *e = castor_slot(ring, ring->tail);
+    e->kind = kind;
+    e->nr = nr;
+    e->shard = shard;
+    e->version = version;
+    e->stamp = ring->tail & 15 ? 0 : castor_rdtsc();
+    e->result = (int64_t)result;
+    e->object = (uint64_t)p;
+    e->hash = (uint64_t)(result >> 64);
+    e->value = operands(value, expected);
+    e->payload = 0;
+    e->flags = 0;
+    ring->events++;
+    castor_store(&ring->tail, ring->tail + 1);
+    if (__builtin_expect(ring->tail >= ring->kick, 0)) castor_kick(ring);
+}
+
+#define NR(OP, LOG) (uint16_t)(CASTOR_OP_##OP * 8 + LOG)
+
+/// Memory that faults does so here, before anything is held or expected.
+#define TOUCH(p) (void)*(const volatile uint8_t *)(p)
+/// Memory that may only be read: recording finds out in the operation, of which nothing is then logged.
+#define TOUCH_TO_WRITE(p) __asm__ volatile("lock orb $0, %0" : "+m"(*(volatile uint8_t *)(p)) : : "cc")
+
+#define ATOMIC(T, p, nr, value, expected, operation)                                                        \
+    do {                                                                                                    \
+        if (!castor_is_ordered()) return operation;                                                         \
+        TOUCH(p);                                                                                           \
+        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
+            settle();                                                                                       \
+            TOUCH_TO_WRITE(p);                                                                              \
+            castor_u128 old_;                                                                               \
+            uint32_t shard_ = castor_replay_write(nr, (uint64_t)(p), operands(value, expected), (uint64_t *)&old_); \
+            (void)operation;                                                                                \
+            castor_replayed_write(shard_);                                                                  \
+            return (T)old_;                                                                                 \
+        }                                                                                                   \
+        castor_boundary();                                                                                  \
+        castor_ring *ring_ = castor_self.ring;                                                              \
+        if (!ring_ || !make_room(ring_)) return operation;                                                  \
+        uint32_t shard_ = shard_of(p);                                                                      \
+        uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
+        uint64_t found_ = take(ring_, word_, shard_);                                                       \
+        T old_ = operation;                                                                                 \
+        give(ring_, word_, found_);                                                                         \
+        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, found_ >> 1, p, old_, value, expected);                \
+        return old_;                                                                                        \
+    } while (0)
+
+// MARK: - Loads
+
+/// A thread that spins reads the same values at the same versions over and over: those loads are counted, not logged one by
+/// one. A round of them may have several addresses.
+static __attribute__((noinline)) int is_repeat(castor_loads *l, const castor_load_seen *now) {
+    if (l->period) {
+        const castor_load_seen *then = &l->seen[(l->count - l->period + l->repeats % l->period) % CASTOR_LOADS];
+        return castor_same_load(then, now);
+    }
+    for (uint32_t k = 1; k <= CASTOR_LOADS / 2 && k <= l->count; k++)
+        if (castor_same_load(&l->seen[(l->count - k) % CASTOR_LOADS], now)) {
+            l->period = k;
+            return 1;
+        }
+    return 0;
+}
+
+static inline __attribute__((always_inline)) void publish_load(
+    castor_ring *ring, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 value) {
+    castor_loads *l = &castor_self.loads;
+    castor_load_seen now = {(uint64_t)p, version, (uint64_t)value, (uint64_t)(value >> 64), nr, {0}};
+    // ring->forks is out of step while loads are counted, so that every other event comes by castor_make_room first.
+    if (l->tail == ring->tail && castor_proc.forks == l->forks && is_repeat(l, &now)) {
+        l->repeats++;
+        ring->forks = CASTOR_COUNTING;
+        return;
+    }
+    if (!make_room(ring)) return;
+    publish(ring, CASTOR_EV_LOAD, nr, shard, version, p, value, 0, 0);
+    l->seen[l->count++ % CASTOR_LOADS] = now;
+    l->tail = ring->tail;
+    l->forks = ring->forks;
+}
+
+#define LOAD(T, p, nr, operation)                                                            \
+    do {                                                                                     \
+        if (!castor_is_ordered()) return operation;                                          \
+        TOUCH(p);                                                                            \
+        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                       \
+            settle();                                                                        \
+            castor_u128 value_;                                                              \
+            castor_replay_load(nr, (uint64_t)(p), (uint64_t *)&value_);                      \
+            return (T)value_;                                                                \
+        }                                                                                    \
+        castor_boundary();                                                                   \
+        castor_ring *ring_ = castor_self.ring;                                               \
+        if (!ring_) return operation;                                                        \
+        uint32_t shard_ = shard_of(p);                                                       \
+        uint64_t *word_ = castor_version(castor_seg, shard_), found_;                        \
+        unsigned tries_ = 0;                                                                 \
+        T value_;                                                                            \
+        for (;;) {                                                                           \
+            found_ = castor_load(word_);                                                     \
+            if (__builtin_expect(!(found_ & 1), 1)) {                                        \
+                value_ = operation;                                                          \
+                __atomic_thread_fence(__ATOMIC_ACQUIRE);                                     \
+                if (__builtin_expect(castor_load(word_) == found_, 1)) break;                \
+            }                                                                                \
+            wait_for(word_, shard_, &tries_);                                                \
+        }                                                                                    \
+        publish_load(ring_, nr, shard_, found_ >> 1, p, value_);                             \
+        return value_;                                                                       \
+    } while (0)
+
+// MARK: - The functions
+
+#define BASE(N, BITS, LOG, T, S)                                                                                      \
+    EXPORT T __castor_load_##N(const void *p, int order) {                                                            \
+        (void)order;                                                                                                  \
+        LOAD(T, p, NR(LOAD, LOG), castor_native_load_##N(p));                                                         \
+    }                                                                                                                 \
+    static T store_##N(void *p, T value, uint16_t nr) {                                                               \
+        ATOMIC(T, p, nr, value, 0, (castor_native_store_##N(p, value), (T)0));                                        \
+    }                                                                                                                 \
+    EXPORT void __castor_store_##N(void *p, T value, int order) {                                                     \
+        (void)order;                                                                                                  \
+        store_##N(p, value, NR(STORE, LOG));                                                                          \
+    }                                                                                                                 \
+    EXPORT T __castor_exchange_##N(void *p, T value, int order) {                                                     \
+        (void)order;                                                                                                  \
+        ATOMIC(T, p, NR(EXCHANGE, LOG), value, 0, castor_native_exchange_##N(p, value));                              \
+    }                                                                                                                 \
+    EXPORT T __castor_compare_exchange_##N(void *p, T expected, T desired, int success, int failure) {                \
+        (void)success, (void)failure;                                                                                 \
+        ATOMIC(T, p, NR(COMPARE_EXCHANGE, LOG), desired, expected, castor_native_compare_exchange_##N(p, expected, desired)); \
+    }                                                                                                                 \
+    EXPORT T __castor_volatile_load_##N(const void *p) {                                                              \
+        LOAD(T, p, NR(VOLATILE_LOAD, LOG), castor_native_volatile_load_##N(p));                                       \
+    }                                                                                                                 \
+    static T volatile_store_##N(void *p, T value) {                                                                   \
+        ATOMIC(T, p, NR(VOLATILE_STORE, LOG), value, 0, (castor_native_volatile_store_##N(p, value), (T)0));          \
+    }                                                                                                                 \
+    EXPORT void __castor_volatile_store_##N(void *p, T value) { volatile_store_##N(p, value); }
+CASTOR_SIZES(BASE)
+
+#define FETCH_SIZE(N, LOG, T, name, NAME)                                                         \
+    EXPORT T __castor_##name##_##N(void *p, T value, int order) {                                 \
+        (void)order;                                                                              \
+        ATOMIC(T, p, NR(NAME, LOG), value, 0, castor_native_##name##_##N(p, value));              \
+    }
+#define FETCH(name, NAME, expression)                                                             \
+    FETCH_SIZE(1, 0, uint8_t, name, NAME) FETCH_SIZE(2, 1, uint16_t, name, NAME)                  \
+    FETCH_SIZE(4, 2, uint32_t, name, NAME) FETCH_SIZE(8, 3, uint64_t, name, NAME)                 \
+    FETCH_SIZE(16, 4, castor_u128, name, NAME)
+CASTOR_FETCH_OPS(FETCH)
+
+CASTOR_SIZES(CASTOR_ALIASES)
+
+// MARK: - Values
+
+static uint64_t value(uint64_t value) {
+    if (castor_self.ring) {
+        if (castor_mode_now() == CASTOR_MODE_REPLAY) settle();
+        else castor_boundary();
+    }
+    return castor_value(value);
+}
+EXPORT uint64_t __castor_value(uint64_t given) { return value(given); }
+EXPORT uint64_t __castor_rdtsc(void) { return value(castor_rdtsc()); }
+
+/// Its numbers come from an instruction inside libstdc++.
+REAL(unsigned, _ZNSt13random_device9_M_getvalEv, (void *device), (device), "")
+EXPORT unsigned castor_random_device(void *device) __asm__("_ZNSt13random_device9_M_getvalEv");
+EXPORT unsigned castor_random_device(void *device) {
+    return (unsigned)value(real__ZNSt13random_device9_M_getvalEv(device));
+}
+
+// MARK: - Counts inside libstdc++
+
+/// std::exception_ptr's count lies at the start of what precedes the exception (__cxa_refcounted_exception, 128 bytes).
+/// The last one out frees it: who that is must be the same again.
+static uint32_t *count_of(void **exception) { return (uint32_t *)((char *)*exception - 128); }
+REAL(void, _ZNSt15__exception_ptr13exception_ptr10_M_releaseEv, (void **exception), (exception), "")
+EXPORT void castor_exception_addref(void **exception) __asm__("_ZNSt15__exception_ptr13exception_ptr9_M_addrefEv");
+EXPORT void castor_exception_addref(void **exception) {
+    if (*exception) __castor_fetch_add_4(count_of(exception), 1, __ATOMIC_SEQ_CST);
+}
+EXPORT void castor_exception_release(void **exception) __asm__("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv");
+EXPORT void castor_exception_release(void **exception) {
+    if (!*exception) return;
+    if (__castor_fetch_sub_4(count_of(exception), 1, __ATOMIC_SEQ_CST) > 1) {
+        *exception = 0;
+    } else {
+        *count_of(exception) = 1;  // libstdc++ takes the last one away and frees
+        real__ZNSt15__exception_ptr13exception_ptr10_M_releaseEv(exception);
+    }
+}
+
+// MARK: - Regions
+
+/// What regions without an address are about.
+static char anywhere;
+
+/// What happens inside is part of the region, not an event: libatomic's locks and its functions for one size.
+static void enter(castor_region *r) {
+    r->ordered = castor_self.ordered;
+    r->entered = 1;
+    castor_self.ordered = 0;
+}
+
+EXPORT void __castor_region_begin(void *p) {
+    castor_region *r = &castor_self.region;
+    r->length = 0;
+    r->shard = CASTOR_NO_SHARD;
+    r->faulted = 0;
+    if (!castor_self.ring || castor_mode_now() == CASTOR_MODE_OFF) return;
+    if (p) TOUCH(p);
+    if (!p) p = &anywhere;
+    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+        settle();
+        r->shard = castor_replay_region((uint64_t)p);
+        enter(r);
+        return;
+    }
+    castor_boundary();
+    castor_ring *ring = castor_self.ring;
+    if (!ring || !make_room(ring)) return;
+    r->shard = shard_of(p);
+    r->found = take(ring, castor_version(castor_seg, r->shard), r->shard);
+    enter(r);
+}
+
+/// On replay the program's memory gets what the log has, as far as that was kept.
+EXPORT void __castor_region_output(void *p, uint64_t size) {
+    castor_region *r = &castor_self.region;
+    uint64_t room = sizeof r->bytes - r->length;
+    if (size > room) size = room;
+    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+        if (r->length + size <= r->kept) castor_copy(p, r->bytes + r->length, size);
+    } else {
+        castor_copy(r->bytes + r->length, p, size);
+    }
+    r->length += size;
+}
+
+EXPORT void __castor_region_end(void *p) {
+    castor_region *r = &castor_self.region;
+    if (!r->entered) return;
+    r->entered = 0;
+    castor_self.ordered = r->ordered;
+    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+        if (r->faulted) castor_replay_region((uint64_t)(p ? p : &anywhere));
+        return castor_replayed_write(r->shard);
+    }
+    castor_ring *ring = castor_self.ring;
+    give(ring, castor_version(castor_seg, r->shard), r->found);
+    castor_record_region((uint64_t)(p ? p : &anywhere));
+}
+
+// MARK: - libatomic
+
+/// Its functions for one size, which compilers call for 16 bytes. They are as lock-free as ours.
+#define LIBATOMIC_FETCH(N, T, op)                                                                    \
+    EXPORT T castor_atomic_##op##_##N(T *p, T value, int order) __asm__("__atomic_fetch_" #op "_" #N); \
+    EXPORT T castor_atomic_##op##_##N(T *p, T value, int order) { return __castor_fetch_##op##_##N(p, value, order); }
+#define LIBATOMIC(N, BITS, LOG, T, S)                                                                                \
+    EXPORT T castor_atomic_load_##N(const T *p, int order) __asm__("__atomic_load_" #N);                             \
+    EXPORT T castor_atomic_load_##N(const T *p, int order) { return __castor_load_##N(p, order); }                   \
+    EXPORT void castor_atomic_store_##N(T *p, T value, int order) __asm__("__atomic_store_" #N);                     \
+    EXPORT void castor_atomic_store_##N(T *p, T value, int order) { __castor_store_##N(p, value, order); }           \
+    EXPORT T castor_atomic_exchange_##N(T *p, T value, int order) __asm__("__atomic_exchange_" #N);                  \
+    EXPORT T castor_atomic_exchange_##N(T *p, T value, int order) { return __castor_exchange_##N(p, value, order); } \
+    EXPORT bool castor_atomic_compare_##N(T *p, T *e, T d, int s, int f) __asm__("__atomic_compare_exchange_" #N);   \
+    EXPORT bool castor_atomic_compare_##N(T *p, T *e, T d, int s, int f) {                                           \
+        return __tsan_atomic##BITS##_compare_exchange_strong(p, e, d, s, f);                                         \
+    }                                                                                                                \
+    LIBATOMIC_FETCH(N, T, add) LIBATOMIC_FETCH(N, T, sub) LIBATOMIC_FETCH(N, T, and) LIBATOMIC_FETCH(N, T, or)       \
+    LIBATOMIC_FETCH(N, T, xor) LIBATOMIC_FETCH(N, T, nand)
+CASTOR_SIZES(LIBATOMIC)
+
+/// Any size, behind libatomic's own locks: regions around the real functions.
+REAL(void, __atomic_load, (size_t n, const void *p, void *to, int order), (n, p, to, order), "")
+REAL(void, __atomic_store, (size_t n, void *p, void *from, int order), (n, p, from, order), "")
+REAL(void, __atomic_exchange, (size_t n, void *p, void *from, void *to, int order), (n, p, from, to, order), "")
+REAL(bool, __atomic_compare_exchange, (size_t n, void *p, void *e, void *d, int s, int f), (n, p, e, d, s, f), "")
+
+EXPORT void castor_atomic_load(size_t n, const void *p, void *to, int order) __asm__("__atomic_load");
+EXPORT void castor_atomic_load(size_t n, const void *p, void *to, int order) {
+    __castor_region_begin((void *)p);
+    real___atomic_load(n, p, to, order);
+    __castor_region_output(to, n);
+    __castor_region_end((void *)p);
+}
+EXPORT void castor_atomic_store(size_t n, void *p, void *from, int order) __asm__("__atomic_store");
+EXPORT void castor_atomic_store(size_t n, void *p, void *from, int order) {
+    __castor_region_begin(p);
+    real___atomic_store(n, p, from, order);
+    __castor_region_end(p);
+}
+EXPORT void castor_atomic_exchange(size_t n, void *p, void *from, void *to, int order) __asm__("__atomic_exchange");
+EXPORT void castor_atomic_exchange(size_t n, void *p, void *from, void *to, int order) {
+    __castor_region_begin(p);
+    real___atomic_exchange(n, p, from, to, order);
+    __castor_region_output(to, n);
+    __castor_region_end(p);
+}
+EXPORT bool castor_atomic_compare(size_t n, void *p, void *e, void *d, int s, int f) __asm__("__atomic_compare_exchange");
+EXPORT bool castor_atomic_compare(size_t n, void *p, void *e, void *d, int s, int f) {
+    __castor_region_begin(p);
+    bool did = real___atomic_compare_exchange(n, p, e, d, s, f);
+    __castor_region_output(&did, sizeof did);
+    __castor_region_output(e, n);
+    __castor_region_end(p);
+    return did;
+}
+
+// MARK: - Polls
+
+static void deliver(void) {
+    if (castor_mode_now() == CASTOR_MODE_REPLAY) castor_settle();
+    else castor_deliver_pending();
+}
+EXPORT void __castor_poll(void) {
+    if (castor_self.ring && castor_poll()) deliver();
+}
+
+// MARK: - The rest of ThreadSanitizer's names
+
+CASTOR_TSAN_NOTES
+CASTOR_SIZES(CASTOR_TSAN_ACCESS)
+extern void *memcpy(void *, const void *, size_t), *memmove(void *, const void *, size_t), *memset(void *, int, size_t);
+EXPORT void *__tsan_memcpy(void *to, const void *from, size_t n) { return memcpy(to, from, n); }
+EXPORT void *__tsan_memmove(void *to, const void *from, size_t n) { return memmove(to, from, n); }
+EXPORT void *__tsan_memset(void *to, int byte, size_t n) { return memset(to, byte, n); }

@@ -1,0 +1,457 @@
+/// Layouts shared between the runtime inside the recorded program, the agent and the command line tool.
+///
+/// Everything here lives in one shared memory segment (a memfd) that castor creates, the runtime maps at
+/// `CASTOR_SEGMENT_ADDRESS` and the agent maps anywhere:
+///
+///     segment header | shard versions | shard waiters | ring 0 | ring 1 | … | ring (ring_count - 1)
+///
+/// Whatever the program published before it died, SIGKILL included, is still there for the agent to drain.
+/// Sizes are asserted below and, for Swift, in `Layout.swift`; padding is by hand because Swift does not
+/// import over-aligned structs.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define CASTOR_ABI_VERSION 2u
+#define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
+/// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
+#define CASTOR_SEGMENT_FD 997
+#define CASTOR_SEGMENT_ADDRESS 0x6fff00000000ull
+/// Environment variable that names the segment's descriptor. Without it the runtime stays dormant.
+#define CASTOR_ENV "CASTOR_SEGMENT"
+
+// MARK: - Events
+
+/// What an entry is about. `nr` refines it.
+enum : uint16_t {
+    CASTOR_EV_NONE = 0,
+    /// A system call. nr: its number. object: argument 0; hash: XXH3 of its input bytes, else argument 1;
+    /// value: the remaining plain arguments. Payload: input strings, then output bytes, as its row says.
+    CASTOR_EV_SYSCALL = 1,
+    /// The ordering point of a call that both sends and receives, or whose handler ran before it returned.
+    CASTOR_EV_SYSCALL_BEGIN = 2,
+    /// A call of the symbol plane. nr: its row in castor_symbols.def; object: the address it is about.
+    CASTOR_EV_SYMBOL = 3,
+    /// A vDSO clock. nr: the system call it stands for; object: clock id; value, hash: seconds, nanoseconds.
+    CASTOR_EV_CLOCK = 4,
+    /// An asynchronous signal delivered here. nr: signal number. Payload: its siginfo (128 bytes).
+    CASTOR_EV_SIGNAL = 5,
+    /// First entry of every stream. object: start routine; value: parent stream; result: thread id; hash: process id.
+    /// Payload, for a program that was started by exec: see castor_image.
+    CASTOR_EV_THREAD_START = 6,
+    /// Last entry of a thread that ended by itself.
+    CASTOR_EV_THREAD_EXIT = 7,
+    /// A synchronous fault without a handler: the thread dies here. nr: signal; object: address; value: rip.
+    CASTOR_EV_FATAL = 8,
+    /// Something the recorder does not support happened. nr: system call number (0xffff: see payload, text).
+    CASTOR_EV_UNSUPPORTED = 9,
+    /// Replay only: the stream ends here because the recording does.
+    CASTOR_EV_END = 10,
+    /// Before the fork of a process with several threads. Payload: a castor_place for each of the others.
+    CASTOR_EV_FORK_CUT = 11,
+    /// The first thing that another thread does after a fork; ordered after the fork.
+    CASTOR_EV_FORK_SEEN = 12,
+    /// A program is about to be executed; when that fails, the system call's own event follows, else the stream ends.
+    /// value: the new program's stream. hash: of path, arguments and environment. Payload, NUL-terminated: absolute
+    /// path of the object file, path as it was given, then what an interpreter line puts before it.
+    CASTOR_EV_EXEC = 13,
+    /// An operation of the compiler plane that may write. nr: CASTOR_OP_*; object: the address; result, hash: low and
+    /// high half of the old value; value: what it was given. A region's payload is what it wrote.
+    CASTOR_EV_ATOMIC = 14,
+    /// A load of the compiler plane: as above, result and hash are the value. It takes no version: it holds from `version`
+    /// on.
+    CASTOR_EV_LOAD = 15,
+    /// `value` more loads that read what the last `object` loads read, in turns, at the same versions.
+    CASTOR_EV_REPEAT = 16,
+    /// What a non-deterministic instruction gave: result.
+    CASTOR_EV_VALUE = 17,
+    /// Signals are handled at the thread's `value`th poll.
+    CASTOR_EV_POLL = 18,
+};
+
+/// What an event of the compiler plane did. `castor_entry.nr` is this × 8 + log2 of the size.
+enum : uint16_t {
+    CASTOR_OP_LOAD = 0, CASTOR_OP_STORE, CASTOR_OP_EXCHANGE, CASTOR_OP_FETCH_ADD, CASTOR_OP_FETCH_SUB,
+    CASTOR_OP_FETCH_AND, CASTOR_OP_FETCH_OR, CASTOR_OP_FETCH_XOR, CASTOR_OP_FETCH_NAND, CASTOR_OP_FETCH_MAX,
+    CASTOR_OP_FETCH_MIN, CASTOR_OP_FETCH_UMAX, CASTOR_OP_FETCH_UMIN, CASTOR_OP_COMPARE_EXCHANGE,
+    CASTOR_OP_VOLATILE_LOAD, CASTOR_OP_VOLATILE_STORE, CASTOR_OP_REGION, CASTOR_OPS
+};
+
+/// `castor_entry.flags`.
+enum : uint32_t {
+    /// The call began and never returned: the program ended inside it.
+    CASTOR_STARTED = 1u << 0,
+    /// Payload holds a signal number/structure written by the runtime rather than program memory.
+    CASTOR_INTERNAL = 1u << 1,
+    /// `mmap` of an object file: replay maps the file itself; the payload is its path.
+    CASTOR_MAP_BINARY = 1u << 2,
+    /// `mmap` of a data file: the payload is its content.
+    CASTOR_MAP_CONTENT = 1u << 3,
+    /// The program that is executed will not be recorded.
+    CASTOR_UNRECORDED = 1u << 4,
+    /// A signal that was handled in the middle of a computation, for no event boundary came.
+    CASTOR_OVERDUE = 1u << 5,
+    /// A shared mapping of a data file or of System V memory: the payload is a castor_shared_map and what is new of the
+    /// content.
+    CASTOR_MAP_SHARED = 1u << 5,
+};
+
+#define CASTOR_NO_SHARD 0xffffffffu
+
+/// One event: one cache line. Its payload follows in whole lines.
+typedef struct castor_entry {
+    uint16_t kind;
+    uint16_t nr;
+    /// The shard whose version orders this event, or CASTOR_NO_SHARD.
+    uint32_t shard;
+    /// Place in the shard's order, from 0, dense.
+    uint64_t version;
+    /// Recording: TSC ticks, 0 when not taken (a hint, never an order). Replay: place in the total order.
+    uint64_t stamp;
+    int64_t result;
+    uint64_t object;
+    uint64_t hash;
+    uint64_t value;
+    /// Payload bytes that follow.
+    uint32_t payload;
+    uint32_t flags;
+} castor_entry;
+_Static_assert(sizeof(castor_entry) == 64, "an entry is one cache line");
+
+/// Where a thread stood when another one forked.
+typedef struct castor_place {
+    uint32_t stream;
+    /// It was inside a call; else it may have gone on a little before the fork.
+    uint32_t quiet;
+    uint64_t events;
+} castor_place;
+
+/// The signal by which libc cancels threads. Programs cannot use it.
+#define CASTOR_SIGCANCEL 32
+/// What the agent sends, by that signal, to a thread that computes on while signals wait carries this value.
+#define CASTOR_REMINDER 0x63617374726dull
+
+// MARK: - The environment of recorded programs
+
+/// Keeps the kernel from telling the program its processor's number without a call.
+#define CASTOR_NO_RSEQ "glibc.pthread.rseq=0"
+/// Keeps OpenSSL from RDRAND and RDSEED: an environment variable and its value.
+#define CASTOR_OPENSSL "OPENSSL_ia32cap"
+#define CASTOR_NO_RDRAND "~0x4000000000000000:~0x40000"
+
+// MARK: - Rings
+
+enum : uint32_t {
+    CASTOR_RING_FREE = 0,
+    CASTOR_RING_CLAIMED = 1,
+    CASTOR_RING_LIVE = 2,
+    /// The thread is gone; the ring is freed once drained.
+    CASTOR_RING_DONE = 3,
+};
+
+/// What a thread is doing. Replay: for deadlock detection. Recording: only running, IN_CALL and WAIT_REAL, for forks.
+enum : uint32_t {
+    CASTOR_RUNNING = 0,
+    /// Waits for the agent to feed its ring.
+    CASTOR_WAIT_FEED = 1,
+    /// Waits until shard `wait_shard` reaches `wait_version` (total order: until the turn does).
+    CASTOR_WAIT_TURN = 2,
+    /// Inside the real pthread function, after its turn.
+    CASTOR_WAIT_REAL = 3,
+    /// Came to the end of its stream.
+    CASTOR_PARKED = 4,
+    /// Ends the process and waits for the other threads to come to their ends.
+    CASTOR_WAIT_OTHERS = 5,
+    /// Recording: inside a system call.
+    CASTOR_IN_CALL = 6,
+};
+
+#define CASTOR_RING_HEADER 4096u
+
+/// Header of one ring: single producer, single consumer. Recording: the thread produces, the agent consumes.
+/// Replay: the agent produces, the thread consumes. `head` and `tail` count slots since the start.
+typedef struct castor_ring {
+    // consumer's line
+    uint64_t head;
+    /// Replay: the consumer sleeps on the low half of `tail`.
+    uint32_t consumer_waiting;
+    uint32_t pad0[13];
+    // producer's line
+    uint64_t tail;
+    uint64_t cached_head;
+    /// Recording: the producer wakes the agent when `tail` passes this.
+    uint64_t kick;
+    /// Recording: slot[tail] holds the header of a call that has begun and not returned.
+    uint32_t pending;
+    /// Recording: the producer sleeps on the low half of `head` because the ring is full.
+    uint32_t producer_waiting;
+    uint64_t mask;
+    /// Recording: the process's count of forks that this stream knows of.
+    uint32_t forks;
+    uint32_t pad1[5];
+    // identity
+    uint32_t stream;
+    uint32_t state;
+    uint32_t pid;
+    uint32_t tid;
+    uint32_t parent;
+    uint32_t waiting;
+    uint32_t wait_shard;
+    /// Recording: the shard that an operation of the compiler plane holds, or 0.
+    uint32_t held;
+    uint64_t wait_version;
+    /// Events published (recording) or consumed (replay) so far.
+    uint64_t events;
+    /// Recording: since when a signal has waited for an event boundary, in TSC ticks, or 0.
+    uint64_t deferred;
+    uint64_t pad3;
+} castor_ring;
+_Static_assert(sizeof(castor_ring) == 192, "three lines");
+
+// MARK: - Segment
+
+enum : uint32_t { CASTOR_MODE_OFF = 0, CASTOR_MODE_RECORD = 1, CASTOR_MODE_REPLAY = 2 };
+enum : uint32_t { CASTOR_ORDER_PARTIAL = 0, CASTOR_ORDER_TOTAL = 1 };
+/// Why recording stopped while the program goes on.
+enum : uint32_t { CASTOR_NOT_STOPPED = 0, CASTOR_STOP_AGENT_DIED = 1, CASTOR_STOP_DISK = 2, CASTOR_STOP_MAIN_EXITED = 3, CASTOR_STOP_RINGS = 4 };
+enum : uint32_t {
+    CASTOR_OPT_DEBUGGER = 1u << 0,   ///< replay under a debugger: stop with SIGTRAP instead of dying
+    CASTOR_OPT_QUIET = 1u << 1,      ///< no messages from the runtime
+    CASTOR_OPT_PATIENT = 1u << 2,    ///< replay with a debugger: nobody is hurried
+    CASTOR_OPT_NO_REWRITE = 1u << 3, ///< every system call traps: no site is rewritten
+};
+/// What `castor_report.kind` says went wrong in replay.
+enum : uint32_t {
+    CASTOR_NO_DIVERGENCE = 0,
+    CASTOR_DIVERGENCE_EVENT = 1,
+    CASTOR_DIVERGENCE_ARGUMENT = 2,
+    CASTOR_DIVERGENCE_DEADLOCK = 3,
+    CASTOR_DIVERGENCE_BINARY = 4,
+};
+
+/// Where and how replay left the log: written once by the thread that found it.
+typedef struct castor_report {
+    uint32_t kind;
+    uint32_t stream;
+    uint32_t pid;
+    uint32_t tid;
+    uint64_t event;
+    castor_entry expected;
+    castor_entry actual;
+    /// Actual system call arguments, where the event is one.
+    uint64_t arguments[6];
+    /// Which field differed, or other text; NUL-terminated.
+    char text[232];
+    uint64_t pad;
+} castor_report;
+_Static_assert(sizeof(castor_report) == 24 + 128 + 48 + 240, "report layout");
+
+/// Mutexes that some thread polls: see `Polling` in Replay.swift.
+#define CASTOR_POLLED 32u
+/// So many locks of one mutex in a row, by one thread and without another event between them, are polling.
+#define CASTOR_POLL_RUN 8u
+
+/// Files and System V segments that the recorded processes map shared.
+#define CASTOR_SHARED 32u
+/// Replay: bytes that each of them has to itself at the segment's end, of which only what is touched takes memory.
+#define CASTOR_SHARED_BYTES (1ull << 36)
+
+/// One of them.
+typedef struct castor_shared {
+    uint64_t identity;
+    /// Recording: what is mapped writable since it was first seen. Its content follows by itself.
+    uint64_t low, high;
+} castor_shared;
+
+/// How a shared mapping begins in the log.
+typedef struct castor_shared_map {
+    uint64_t identity;
+    /// Where the content that follows lies in the file, and its length.
+    uint64_t from, length;
+    /// Bytes mapped.
+    uint64_t size;
+} castor_shared_map;
+
+#define CASTOR_SHARDS 24576u
+/// From here on shards are those of the compiler plane. Their words are version locks: see plane.c.
+#define CASTOR_SHARD_ATOMICS 8192u
+/// The shard of all descriptors that connect threads and processes (pipes, eventfds, epoll sets).
+#define CASTOR_SHARD_IPC 0u
+/// The shard of path operations.
+#define CASTOR_SHARD_FILES 1u
+/// The shard of the address space (mmap, munmap, brk…).
+#define CASTOR_SHARD_MEMORY 2u
+/// The shard of processes (fork, wait, kill).
+#define CASTOR_SHARD_PROCESS 3u
+/// The shard of the central heap.
+#define CASTOR_SHARD_HEAP 4u
+/// The shard of synchronisation objects that processes share: one may have several addresses.
+#define CASTOR_SHARD_SHARED 5u
+/// First shard for objects known by address or description number.
+#define CASTOR_SHARD_FIRST 8u
+
+typedef struct castor_segment {
+    uint64_t magic;
+    uint32_t abi;
+    uint32_t mode;
+    uint32_t order;
+    uint32_t options;
+    uint32_t agent_pid;
+    uint32_t main_pid;
+    uint32_t ring_count;
+    uint32_t ring_slots;      ///< power of two
+    uint64_t ring_bytes;      ///< header and slots of one ring
+    uint64_t rings_offset;
+    uint64_t versions_offset; ///< CASTOR_SHARDS × uint64_t
+    uint64_t waiters_offset;  ///< CASTOR_SHARDS × uint32_t
+    uint64_t bytes;
+    /// Replay: the stream at whose start the process waits for a debugger, else CASTOR_NO_SHARD; and its process there.
+    uint32_t debug_stream, debug_pid;
+    /// Replay: the agent has handed out all events.
+    uint32_t all_fed;
+    /// Recording: seed of the chaos mode, 0: off. See Chaos.swift.
+    uint32_t chaos;
+    uint32_t next_stream;
+    /// Non-zero once recording has been given up: threads stop writing and run on.
+    uint32_t stopped;
+    /// Replay: signal number the recorded program died of, else 0; exit code in `final_code`.
+    uint32_t final_signal;
+    uint32_t final_code;
+    /// Replay: lock events of polling threads that were passed over, and locks taken that are not in the log.
+    uint32_t polls_passed, polls_added;
+    uint32_t unsupported;     ///< count of unsupported calls met
+    uint32_t finished;        ///< replay: every thread came to its end
+    // the agent's line
+    uint32_t agent_sleeping;  ///< futex word: 1 while the agent sleeps
+    uint32_t rings_used;      ///< rings below this index may be in use
+    /// Recording: thread ids that write to the standard output and error now, so that the log has the order in which
+    /// the bytes came out.
+    uint32_t writing[2];
+    /// Replay: streams that exist in the recording.
+    uint32_t stream_count;
+    uint32_t shared_lock;
+    uint32_t pad1[10];
+    // the total order's line
+    uint64_t turn;
+    uint32_t turn_waiters;
+    uint32_t pad2;
+    uint64_t pad3[6];
+    castor_report report;
+    /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
+    uint64_t polled[CASTOR_POLLED];
+    /// Hashes of programs that were said to be unrecorded.
+    uint64_t said[32];
+    /// Replay: a directory that the runtime may make and use; the tool removes it.
+    char scratch[128];
+    /// Names of the programs that are recorded, each NUL-terminated; empty: all.
+    char only[1024];
+    castor_shared shared[CASTOR_SHARED];
+} castor_segment;
+_Static_assert(sizeof(castor_segment) <= 4096, "the versions begin on the second page");
+_Static_assert(offsetof(castor_segment, agent_sleeping) == 128, "agent's line");
+_Static_assert(offsetof(castor_segment, turn) == 192, "turn");
+
+// MARK: - The table of the instruction plane
+
+/// How one argument of a system call is read, written and compared. `aux` is the index of the argument that
+/// gives a length, `size` a fixed size in bytes.
+enum : uint8_t {
+    CASTOR_ARG_NONE = 0,
+    CASTOR_ARG_VALUE,      ///< plain value, compared on replay
+    CASTOR_ARG_IGNORE,     ///< not compared: a pointer or an id that only names
+    CASTOR_ARG_FD,         ///< descriptor
+    CASTOR_ARG_PATH,       ///< NUL-terminated input string: logged and compared
+    CASTOR_ARG_IN,         ///< input bytes, length in argument `aux` (or the result, if it is >= 0): hashed and compared
+    CASTOR_ARG_IN_FIXED,   ///< input struct of `size` bytes: hashed and compared
+    CASTOR_ARG_IN_IOV,     ///< input iovec array, count in argument `aux`: first `result` bytes hashed
+    CASTOR_ARG_IN_MSG,     ///< msghdr sent
+    CASTOR_ARG_IN_MMSG,    ///< mmsghdr array sent, count in argument `aux`; lengths are output
+    CASTOR_ARG_OUT,        ///< output bytes: length is the result × `size` (size 0 means 1)
+    CASTOR_ARG_OUT_LEN,    ///< output bytes: length in argument `aux` × `size` (size 0 means 1)
+    CASTOR_ARG_OUT_FIXED,  ///< output struct of `size` bytes
+    CASTOR_ARG_OUT_IOV,    ///< output iovec array, count in argument `aux`, `result` bytes
+    CASTOR_ARG_OUT_MSG,    ///< msghdr received
+    CASTOR_ARG_OUT_MMSG,   ///< mmsghdr array received, count in argument `aux`
+    CASTOR_ARG_OUT_SOCKLEN,///< output bytes whose length is behind the pointer in argument `aux` (uint32_t in/out)
+    CASTOR_ARG_LENGTH,     ///< that pointer
+    CASTOR_ARG_INOUT_FIXED,///< input and output struct of `size` bytes: logged as output
+    CASTOR_ARG_INOUT_LEN,  ///< input and output array, elements in argument `aux`, `size` bytes each
+    CASTOR_ARG_FDSET,      ///< fd_set, highest descriptor + 1 in argument `aux`; input and output
+    CASTOR_ARG_OUT_EINTR,  ///< output struct of `size` bytes, written only when the call was interrupted
+    CASTOR_ARG_SPECIAL,    ///< depends on a command; see `special` in Arguments.swift
+};
+
+/// When a call's place in its object's order is taken.
+enum : uint8_t {
+    CASTOR_ORDER_NONE = 0,
+    CASTOR_ORDER_BEFORE,   ///< it sends or frees: before it starts
+    CASTOR_ORDER_AFTER,    ///< it receives or takes: after it returned
+    CASTOR_ORDER_BOTH,     ///< two events
+};
+
+/// The object whose order a call takes part in.
+enum : uint8_t {
+    CASTOR_OBJ_NONE = 0,
+    CASTOR_OBJ_FD0,        ///< the open file description behind argument 0
+    CASTOR_OBJ_IPC,
+    CASTOR_OBJ_FILES,
+    CASTOR_OBJ_MEMORY,
+    CASTOR_OBJ_PROCESS,
+    CASTOR_OBJ_ADDRESS0,   ///< the word at the address in argument 0 (futex)
+};
+
+/// What replay does in place of the call.
+enum : uint8_t {
+    CASTOR_REPLAY_ELIDE = 0, ///< result and outputs come from the log
+    CASTOR_REPLAY_EXECUTE,   ///< executed again; the result must be the recorded one
+    CASTOR_REPLAY_OUTPUT,    ///< elided, but bytes for the standard output and error are shown
+    CASTOR_REPLAY_MAP,       ///< executed at the recorded address (mmap, mremap, brk)
+    CASTOR_REPLAY_THREAD,    ///< thread and process creation and end
+    CASTOR_REPLAY_SIGNAL,    ///< signal dispositions, masks and stacks: executed, SIGSYS kept for the runtime
+    CASTOR_REPLAY_KILL,      ///< signals sent: elided, unless it is what ended the program
+    CASTOR_REPLAY_NEVER,     ///< answered with ENOSYS while recording, so never met on replay
+};
+
+/// What this call does to the descriptor table.
+enum : uint8_t {
+    CASTOR_FD_NONE = 0,
+    CASTOR_FD_OPENS,         ///< the result is a new descriptor of a file, socket…
+    CASTOR_FD_OPENS_IPC,     ///< the result is a new descriptor that connects threads (eventfd, epoll, timerfd…)
+    CASTOR_FD_PAIR0,         ///< argument 0 points to two new connected descriptors (pipe)
+    CASTOR_FD_PAIR3,         ///< argument 3 does (socketpair)
+    CASTOR_FD_DUPS,          ///< the result names argument 0's description
+    CASTOR_FD_CLOSES,        ///< argument 0 is closed
+    CASTOR_FD_FCNTL,         ///< F_DUPFD and F_DUPFD_CLOEXEC dup
+};
+
+enum : uint8_t {
+    CASTOR_SUPPORT_FULL = 0,
+    CASTOR_SUPPORT_PARTIAL,     ///< recorded exactly within the limits that the note gives
+    CASTOR_SUPPORT_ENOSYS,      ///< answered with ENOSYS so that the program takes its fallback
+    CASTOR_SUPPORT_UNSUPPORTED, ///< executed, but not replayable: named at once and in the log
+};
+
+typedef struct castor_argument {
+    uint8_t role;
+    uint8_t aux;
+    uint16_t size;
+} castor_argument;
+
+/// One row of the instruction plane: see castor_syscalls.def.
+typedef struct castor_syscall_row {
+    const char *_Nullable name;
+    uint8_t order, object, replay, descriptors, support, count;
+    castor_argument args[6];
+    const char *_Nullable note;
+} castor_syscall_row;
+
+/// Numbers at and above this one have no row and are refused aloud (Linux 6.18 ends before it).
+#define CASTOR_SYSCALLS 512u
+
+// MARK: - The table of the symbol plane
+
+enum : uint16_t {
+#define SYMBOL(number, name, note) CASTOR_SYM_##name = number,
+#include "castor_symbols.def"
+#undef SYMBOL
+};

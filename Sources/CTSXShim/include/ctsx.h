@@ -1,0 +1,123 @@
+/// Primitives that Swift lacks: cycle counter, atomics, futexes, transactional memory, access to the segment.
+/// Mechanism only. Everything is `static inline` or in tsx.c; nothing here interposes on anything, so tools
+/// and tests may link it.
+#pragma once
+#include "castor_abi.h"
+
+#if defined(__clang__)
+/// Lets Swift functions marked @_noLocks call this C function.
+#define CASTOR_NOLOCKS __attribute__((swift_attr("@_noLocks")))
+#else
+#define CASTOR_NOLOCKS
+#define _Nonnull
+#define _Nullable
+#endif
+#define CASTOR_INLINE static inline __attribute__((always_inline)) CASTOR_NOLOCKS
+
+extern const castor_syscall_row castor_syscall_table[CASTOR_SYSCALLS];
+CASTOR_INLINE const castor_syscall_row *_Nonnull castor_syscall_row_at(uint64_t nr) {
+    return &castor_syscall_table[nr < CASTOR_SYSCALLS ? nr : CASTOR_SYSCALLS - 1];
+}
+
+/// Rows of castor_symbols.def, for tools: name and note, null for a number without a row.
+const char *_Nullable castor_symbol_name(uint32_t number);
+const char *_Nullable castor_symbol_note(uint32_t number);
+uint32_t castor_symbol_count(void);
+
+// MARK: - Cycle counter
+
+CASTOR_INLINE uint64_t castor_rdtsc(void) { return __builtin_ia32_rdtsc(); }
+CASTOR_INLINE void castor_pause(void) { __builtin_ia32_pause(); }
+
+// MARK: - Atomics
+
+CASTOR_INLINE uint64_t castor_load(const uint64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+CASTOR_INLINE uint32_t castor_load32(const uint32_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+CASTOR_INLINE void castor_store(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+CASTOR_INLINE void castor_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+/// Sequentially consistent: a following load of another word is not moved before it.
+CASTOR_INLINE uint64_t castor_fetch_add(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE uint32_t castor_fetch_add32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE uint32_t castor_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE int castor_cas32(uint32_t *_Nonnull p, uint32_t expected, uint32_t desired) {
+    return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+CASTOR_INLINE void castor_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+/// True, and the compiler does not know.
+CASTOR_INLINE int castor_true(void) {
+    int yes = 1;
+    __asm__ volatile("" : "+r"(yes));
+    return yes;
+}
+
+// MARK: - Segment
+
+CASTOR_INLINE uint64_t *_Nonnull castor_version(castor_segment *_Nonnull s, uint32_t shard) {
+    return (uint64_t *)((char *)s + s->versions_offset) + shard;
+}
+CASTOR_INLINE uint32_t *_Nonnull castor_waiters(castor_segment *_Nonnull s, uint32_t shard) {
+    return (uint32_t *)((char *)s + s->waiters_offset) + shard;
+}
+CASTOR_INLINE castor_ring *_Nonnull castor_ring_at(castor_segment *_Nonnull s, uint32_t index) {
+    return (castor_ring *)((char *)s + s->rings_offset + s->ring_bytes * index);
+}
+CASTOR_INLINE castor_entry *_Nonnull castor_slot(castor_ring *_Nonnull r, uint64_t i) {
+    return (castor_entry *)((char *)r + CASTOR_RING_HEADER) + (i & r->mask);
+}
+/// Ring lines that `bytes` of payload take.
+CASTOR_INLINE uint64_t castor_lines(uint64_t bytes) { return (bytes + 63) >> 6; }
+CASTOR_INLINE uint64_t *_Nonnull castor_ring_head(castor_ring *_Nonnull r) { return &r->head; }
+CASTOR_INLINE uint64_t *_Nonnull castor_ring_tail(castor_ring *_Nonnull r) { return &r->tail; }
+
+/// Addresses of fields, for Swift: Embedded Swift has no key paths.
+#define CASTOR_FIELD(owner, field, type) \
+    CASTOR_INLINE type *_Nonnull castor_##owner##_##field(castor_##owner *_Nonnull p) { return &p->field; }
+#define CASTOR_ARRAY(owner, field, type) \
+    CASTOR_INLINE type *_Nonnull castor_##owner##_##field(castor_##owner *_Nonnull p) { return p->field; }
+CASTOR_FIELD(ring, consumer_waiting, uint32_t)
+CASTOR_FIELD(ring, producer_waiting, uint32_t)
+CASTOR_FIELD(ring, state, uint32_t)
+CASTOR_FIELD(ring, waiting, uint32_t)
+CASTOR_FIELD(ring, events, uint64_t)
+CASTOR_FIELD(ring, held, uint32_t)
+CASTOR_FIELD(ring, deferred, uint64_t)
+CASTOR_FIELD(segment, agent_sleeping, uint32_t)
+CASTOR_FIELD(segment, finished, uint32_t)
+CASTOR_FIELD(segment, next_stream, uint32_t)
+CASTOR_FIELD(segment, rings_used, uint32_t)
+CASTOR_FIELD(segment, stopped, uint32_t)
+CASTOR_FIELD(segment, turn, uint64_t)
+CASTOR_FIELD(segment, turn_waiters, uint32_t)
+CASTOR_FIELD(segment, unsupported, uint32_t)
+CASTOR_FIELD(segment, polls_passed, uint32_t)
+CASTOR_FIELD(segment, polls_added, uint32_t)
+CASTOR_ARRAY(segment, writing, uint32_t)
+CASTOR_ARRAY(segment, polled, uint64_t)
+CASTOR_ARRAY(segment, said, uint64_t)
+CASTOR_ARRAY(segment, scratch, char)
+CASTOR_ARRAY(segment, only, char)
+CASTOR_FIELD(segment, debug_pid, uint32_t)
+CASTOR_FIELD(segment, all_fed, uint32_t)
+CASTOR_FIELD(segment, shared_lock, uint32_t)
+CASTOR_ARRAY(segment, shared, castor_shared)
+CASTOR_FIELD(segment, report, castor_report)
+CASTOR_FIELD(report, pid, uint32_t)
+CASTOR_FIELD(report, kind, uint32_t)
+CASTOR_ARRAY(report, arguments, uint64_t)
+CASTOR_ARRAY(report, text, char)
+CASTOR_INLINE castor_argument castor_row_argument(const castor_syscall_row *_Nonnull row, int64_t i) { return row->args[i]; }
+
+// MARK: - Transactional memory (tsx.c)
+
+/// Whether CPUID announces RTM that is not forced to abort.
+int castor_cpu_has_rtm(void);
+/// Runs a few thousand transactions and says whether they commit and conflict as they must.
+int castor_rtm_self_test(void);
+/// Takes the next version of a shard in a transaction: a thread that is descheduled in it holds nobody up. Falls back to
+/// a locked addition when transactions keep aborting. Only where the self-test passed.
+CASTOR_NOLOCKS uint64_t castor_rtm_take(uint64_t *_Nonnull word);
+/// The logic of it with the instructions given: `begin` returns 0xffffffff when a transaction runs, else why it was
+/// aborted (bit 1: trying again may help).
+CASTOR_NOLOCKS uint64_t castor_take_in_transaction(
+    uint64_t *_Nonnull word, unsigned (*_Nonnull begin)(void), void (*_Nonnull end)(void));

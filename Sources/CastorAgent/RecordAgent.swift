@@ -1,0 +1,285 @@
+/// Drains the rings of a recorded program into its log. The program never waits for anything but room in a ring;
+/// whatever goes wrong here, it goes on.
+import CTSXShim
+import CastorLog
+import Glibc
+
+final class RecordAgent {
+    private let segment: Segment
+    private let control: Control
+    private let log: LogWriter
+    /// Payload bytes still to come of the event at each ring's head.
+    private var owed: [UInt64]
+    private var unsupported: [String: UInt64] = [:]
+    private var unsupportedOrder: [String] = []
+    private var objects: Set<String> = []
+    private var manifest: Manifest
+    private var outcome: Ending.Outcome?
+    private var placement = Placement()
+    private var processes = ProcessWatch()
+    private var reminder = Reminder()
+    /// The user does not want to wait for what the program left behind.
+    private var isAbandoned = false
+
+    init(segment: Segment, control: Control, directory: String, manifest: Manifest) throws {
+        self.segment = segment
+        self.control = control
+        self.manifest = manifest
+        log = try LogWriter(directory: directory, manifest: manifest)
+        owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
+    }
+
+    func run() {
+        do {
+            try drainUntilTheEnd()
+            try drainRest()
+            try finish(.complete)
+        } catch {
+            segment.stop(CASTOR_STOP_DISK)
+            control.send("note \(error); the program goes on, unrecorded")
+            try? finish(.diskFull)
+        }
+        control.send("finished \(log.events) \(log.bytesWritten)")
+    }
+
+    // MARK: - Draining
+
+    private func drainUntilTheEnd() throws {
+        var pause = 1
+        var flushed = time(nil)
+        var written: UInt64 = 0
+        var ended: Int?
+        var hasNoted = false
+        while outcome == nil || (!isAbandoned && processes.anyAlive) {
+            let moved = try drainAll()
+            receive()
+            let now = time(nil)
+            if now != flushed {  // what is on disk is at most about a second behind
+                flushed = now
+                if log.events != written { try log.flush() }
+                written = log.events
+            }
+            pause = moved > 0 ? 1 : min(pause * 2, 128)
+            if moved == 0 || outcome != nil { try closeRingsOfTheDead() }
+            reminder.recording(segment)
+            if outcome != nil {
+                if ended == nil { ended = now }
+                if let since = ended, now - since >= 2, !hasNoted {
+                    hasNoted = true
+                    noteSurvivors()
+                }
+            }
+            if outcome == nil || processes.anyAlive { segment.sleep(milliseconds: pause) { false } }
+        }
+    }
+
+    private func receive() {
+        while let message = control.receive() {
+            let words = message.split(separator: " ")
+            if message == "abandon" { isAbandoned = true }
+            if words.count == 2, let number = Int32(words[1]) {
+                if words[0] == "exited" { outcome = .exited(code: number) }
+                if words[0] == "signalled" { outcome = .signalled(signal: number) }
+            }
+        }
+        if control.isClosed, outcome == nil, kill(pid_t(segment.base.pointee.main_pid), 0) != 0, errno == ESRCH {
+            outcome = .unknown  // castor was killed, and the program has ended since
+        }
+    }
+
+    private func drainAll() throws -> UInt64 {
+        var moved: UInt64 = 0
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            let state = segment.state(ring)
+            if state != CASTOR_RING_LIVE && state != CASTOR_RING_DONE { continue }
+            placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
+            processes.see(ring.pointee.pid)
+            moved += try drain(ring, i)
+            if state == CASTOR_RING_DONE, castor_load(castor_ring_tail(ring)) == ring.pointee.head {
+                segment.free(ring)
+            }
+        }
+        return moved
+    }
+
+    private func drain(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
+        let stream = ring.pointee.stream
+        let start = ring.pointee.head
+        var head = start
+        let tail = castor_load(castor_ring_tail(ring))
+        while head < tail {
+            if owed[Int(index)] > 0 {
+                head = try drainPayload(ring, index, from: head, to: tail)
+                release(ring, head)
+                continue
+            }
+            // Without wrap-around, and with room for the producer long before the batch ends.
+            let run = min(tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask), 16384)
+            head += UInt64(
+                try log.append(
+                    stream: stream, entries: castor_slot(ring, head), count: Int(run), before: CASTOR_EV_UNSUPPORTED))
+            release(ring, head)
+            if head == tail || castor_slot(ring, head).pointee.payload == 0 && !isUnsupported(ring, head) { continue }
+            let entry = castor_slot(ring, head)
+            if isUnsupported(ring, head) { noteUnsupported(entry.pointee.nr) }
+            if namesObjects(entry) {
+                if tail - head <= castor_lines(UInt64(entry.pointee.payload)) { break }  // the rest is on its way
+                noteObjects(entry, ring, head + 1)
+            }
+            head += 1
+            if entry.pointee.payload == 0 {
+                try log.append(stream: stream, entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+            } else {
+                try beginPayload(ring, index, entry, &head, tail)
+            }
+        }
+        if head != start { release(ring, head) }
+        return head - start
+    }
+
+    private func isUnsupported(_ ring: UnsafeMutablePointer<castor_ring>, _ head: UInt64) -> Bool {
+        castor_slot(ring, head).pointee.kind == CASTOR_EV_UNSUPPORTED
+    }
+
+    /// Gives lines back. A producer that waits is woken when half the ring is free: woken earlier, it would only run
+    /// into the end again.
+    private func release(_ ring: UnsafeMutablePointer<castor_ring>, _ head: UInt64) {
+        castor_store(castor_ring_head(ring), head)
+        castor_fence()
+        if castor_load32(castor_ring_producer_waiting(ring)) != 0,
+            castor_load(castor_ring_tail(ring)) - head <= (ring.pointee.mask + 1) / 2
+        {
+            Futex.wake(castor_ring_head(ring))
+        }
+    }
+
+    private func beginPayload(
+        _ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32, _ entry: UnsafeMutablePointer<castor_entry>,
+        _ head: inout UInt64, _ tail: UInt64
+    ) throws {
+        let length = UInt64(entry.pointee.payload)
+        let lines = castor_lines(length)
+        let place = head & ring.pointee.mask
+        if tail - head >= lines, place + lines <= ring.pointee.mask + 1 {  // whole and in one piece
+            let bytes = UnsafeRawBufferPointer(start: castor_slot(ring, head), count: Int(length))
+            try log.append(stream: ring.pointee.stream, entry, payload: bytes)
+            head += lines
+        } else {
+            try log.beginEvent(stream: ring.pointee.stream, entry)
+            owed[Int(index)] = length
+        }
+    }
+
+    private func drainPayload(
+        _ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32, from head: UInt64, to tail: UInt64
+    ) throws -> UInt64 {
+        let left = owed[Int(index)]
+        let lines = min(castor_lines(left), tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask))
+        let bytes = min(left, lines * 64)
+        try log.continuePayload(
+            stream: ring.pointee.stream, UnsafeRawBufferPointer(start: castor_slot(ring, head), count: Int(bytes)))
+        owed[Int(index)] = left - bytes
+        return head + lines
+    }
+
+    // MARK: - The end
+
+    /// The program has ended: everything that it published, and the calls that its threads never came back from.
+    private func drainRest() throws {
+        if isAbandoned {
+            segment.stop(CASTOR_STOP_MAIN_EXITED)
+            control.send("note the processes that the program started go on, unrecorded: \(processes.text)")
+        }
+        while try drainAll() > 0 {}
+        for i in 0..<segment.ringsUsed where segment.state(segment.ring(i)) == CASTOR_RING_LIVE {
+            try appendPending(segment.ring(i), i)
+        }
+    }
+
+    /// A call that began and will not return.
+    private func appendPending(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws {
+        guard owed[Int(index)] == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
+            return
+        }
+        var entry = castor_slot(ring, ring.pointee.tail).pointee
+        entry.flags = CASTOR_STARTED
+        entry.payload = 0
+        try log.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    /// Processes that were killed leave their rings behind: what they published is drained, and the rings are free again.
+    private func closeRingsOfTheDead() throws {
+        guard processes.lookAgain() else { return }
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            guard segment.state(ring) == CASTOR_RING_LIVE, !processes.isAlive(ring.pointee.pid) else { continue }
+            processes.see(ring.pointee.pid)  // it may have started since the last look
+            if processes.isAlive(ring.pointee.pid) { continue }
+            while castor_load(castor_ring_tail(ring)) != ring.pointee.head {
+                if try drain(ring, i) == 0 { break }
+            }
+            try appendPending(ring, i)
+            owed[Int(i)] = 0
+            segment.free(ring)
+        }
+    }
+
+    /// The program has ended, what it started goes on: said once, for the user waits.
+    private func noteSurvivors() {
+        control.send(
+            "info the program has ended; processes that it started are still recorded: \(processes.text) "
+                + "(end them, or interrupt castor to stop recording them)")
+    }
+
+    private func finish(_ tail: Ending.Tail) throws {
+        let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
+        try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
+    }
+
+    // MARK: - What goes into the manifest
+
+    private func noteUnsupported(_ nr: UInt16) {
+        let name = castor_syscall_row_at(UInt64(nr)).pointee.name.map { String(cString: $0) } ?? "system call \(nr)"
+        if unsupported.updateValue((unsupported[name] ?? 0) + 1, forKey: name) == nil { unsupportedOrder.append(name) }
+    }
+
+    /// A program's first event carries /proc/self/maps as it was; later mappings of object files their path.
+    private func namesObjects(_ entry: UnsafeMutablePointer<castor_entry>) -> Bool {
+        entry.pointee.payload > 0
+            && (entry.pointee.kind == CASTOR_EV_THREAD_START || entry.pointee.flags & CASTOR_MAP_BINARY != 0)
+    }
+
+    private func noteObjects(
+        _ entry: UnsafeMutablePointer<castor_entry>, _ ring: UnsafeMutablePointer<castor_ring>, _ line: UInt64
+    ) {
+        var payload: [UInt8] = []
+        for i in 0..<castor_lines(UInt64(entry.pointee.payload)) {
+            payload += UnsafeRawBufferPointer(start: castor_slot(ring, line + i), count: 64)
+        }
+        payload.removeLast(payload.count - Int(entry.pointee.payload))
+        if entry.pointee.kind == CASTOR_EV_THREAD_START {
+            for line in String(decoding: ImageDescription(payload)?.maps ?? [], as: UTF8.self).split(separator: "\n") {
+                let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
+                guard fields.count == 6, fields[1].contains("x"), let path = fields[5].firstIndex(of: "/") else {
+                    continue
+                }
+                noteObject(String(fields[5][path...]))
+            }
+        } else {
+            noteObject(String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self))
+        }
+        saveManifest()
+    }
+
+    private func saveManifest() {
+        try? log.updateManifest(manifest)
+    }
+
+    private func noteObject(_ path: String) {
+        guard objects.insert(path).inserted, let id = ObjectFile.buildID(path: path) else { return }
+        var status = stat()
+        let size = stat(path, &status) == 0 ? UInt64(status.st_size) : 0
+        manifest.objects.append(Manifest.Object(path: SystemString(path), buildID: id, size: size))
+    }
+}

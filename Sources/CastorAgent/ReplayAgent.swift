@@ -1,0 +1,288 @@
+/// Decodes a log and feeds the rings of the replaying program, a little ahead of it. Notices when nothing can go on.
+import CTSXShim
+import CastorLog
+import Glibc
+
+final class ReplayAgent {
+    private let segment: Segment
+    private let control: Control
+    private let log: LogReader
+    private let isTotal: Bool
+    /// The log stops before its program did: streams are replayed up to a consistent cut.
+    private let isCut: Bool
+    private var queues: [UInt32: StreamQueue] = [:]
+    private var order = LinearExtension()
+    /// Streams whose end has been fed.
+    private var ended: Set<UInt32> = []
+    private var isRead = false
+    /// Lines that are read and not yet fed, and how many are enough: a thread whose next event comes late in the log does
+    /// not make the agent hold all that lies between, unless nothing goes on without it.
+    private var decoded = 0
+    private static let readAhead = 2 << 20
+    private var isStarving = false
+    /// Versions that no event has: passed on in place of threads that died holding them.
+    private var gaps: [(shard: UInt32, version: UInt64)] = []
+    private var polls = PollWatch()
+    private var reminder = Reminder()
+    private var counts = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
+    private var tops = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
+
+    init(segment: Segment, control: Control, directory: String, isTotal: Bool, allowTruncated: Bool) throws {
+        self.segment = segment
+        self.control = control
+        self.isTotal = isTotal
+        log = try LogReader(directory: directory, allowTruncated: allowTruncated)
+        isCut = log.isTruncated || log.ending?.tail != .complete
+        segment.base.pointee.order = isTotal ? CASTOR_ORDER_TOTAL : CASTOR_ORDER_PARTIAL
+        segment.base.pointee.stream_count = UInt32(log.totals.count)
+    }
+
+    func run() {
+        var pause = 1
+        var quiet = 0
+        var seen: UInt64 = 0
+        var stalled = castor_rdtsc()
+        do {
+            while true {
+                if let message = control.receive(), message.hasPrefix("quit") { return }
+                if control.isClosed { return }
+                let moved = try feedAll() + passGaps()
+                if moved == 0 { reminder.replaying(segment) }
+                if moved == 0, log.isAtEnd, queues.values.allSatisfy({ $0.ready == 0 }) {
+                    castor_store32(castor_segment_all_fed(segment.base), 1)
+                }
+                if castor_load32(castor_report_kind(castor_segment_report(segment.base))) != 0 {
+                    control.send("diverged")
+                    return waitForQuit()
+                }
+                pause = moved > 0 ? 1 : min(pause * 2, 64)
+                let progress = consumed()
+                if moved > 0 || progress != seen { (quiet, stalled) = (0, castor_rdtsc()) } else { quiet += pause }
+                isStarving = quiet > 10
+                seen = progress
+                if quiet > 1000 {
+                    if isCut, isDeadlocked() {  // a lock whose holder's stream was cut off before it let go
+                        control.send("cut")
+                        return waitForQuit()
+                    }
+                    if isDeadlocked() || isStalled(ticks: castor_rdtsc() - stalled) {
+                        reportDeadlock()
+                        control.send("deadlock")
+                        return waitForQuit()
+                    }
+                    quiet = 0
+                }
+                segment.sleep(milliseconds: pause) { false }
+            }
+        } catch {
+            control.send("failed \(error)")
+        }
+    }
+
+    private func waitForQuit() {
+        while !control.isClosed, control.receive() == nil { usleep(10_000) }
+    }
+
+    // MARK: - Feeding
+
+    private func feedAll() throws -> Int {
+        var moved = 0
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            let state = segment.state(ring)
+            if state == CASTOR_RING_DONE {
+                segment.free(ring)
+                moved += 1
+            } else if state == CASTOR_RING_LIVE {
+                moved += try feed(ring)
+            }
+        }
+        if !isRead, log.isAtEnd { try readChunk() }  // what follows from the whole log: gaps, the last places
+        return moved
+    }
+
+    private func feed(_ ring: UnsafeMutablePointer<castor_ring>) throws -> Int {
+        let stream = ring.pointee.stream
+        var moved = 0
+        while true {
+            let fed = queues[stream]?.feed(ring) ?? 0
+            moved += fed
+            decoded -= fed
+            let buffered = ring.pointee.tail - castor_load(castor_ring_head(ring))
+            if buffered > ring.pointee.mask / 2 || (queues[stream]?.ready ?? 0) > 0 { return moved }
+            if isRead || (!isCut && isComplete(stream)) {
+                if !ended.contains(stream), (queues[stream]?.unplaced ?? 0) == 0,
+                    (queues[stream] ?? StreamQueue()).feedEnd(ring)
+                {
+                    ended.insert(stream)
+                    moved += 1
+                }
+                return moved
+            }
+            if decoded > ReplayAgent.readAhead, !isStarving { return moved }
+            try readChunk()
+        }
+    }
+
+    /// The log has no more of the stream than what has been read.
+    private func isComplete(_ stream: UInt32) -> Bool {
+        (queues[stream]?.events ?? 0) >= (Int(stream) < log.totals.count ? log.totals[Int(stream)] : 0)
+    }
+
+    private func readChunk() throws {
+        guard let chunk = try log.nextChunk() else {
+            isRead = true
+            if isCut {
+                for stream in queues.keys { queues[stream]!.dropUnplaced() }
+            } else if isTotal {
+                gaps += order.advance(&queues, atEnd: true)
+            } else {
+                try findGaps()
+            }
+            return
+        }
+        for run in chunk.runs {
+            guard let decoder = chunk.decoder(stream: run.stream) else { continue }
+            var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
+            var entry = castor_entry()
+            while let payload = try decoder.next(&entry) {
+                if entry.shard != CASTOR_NO_SHARD {
+                    guard entry.shard < CASTOR_SHARDS else { throw LogError.invalid("shard \(entry.shard) in the log") }
+                    let isLoad = entry.kind == CASTOR_EV_LOAD  // it takes no version, but waits for those before
+                    counts[Int(entry.shard)] += isLoad ? 0 : 1
+                    tops[Int(entry.shard)] = max(tops[Int(entry.shard)], entry.version + (isLoad ? 0 : 1))
+                }
+                polls.see(entry, run.stream, segment)
+                queue.append(&entry, payload)
+                decoded += 1 + Int(castor_lines(UInt64(payload.count)))
+            }
+            if !isTotal, !isCut { queue.placeAll() }
+            queues[run.stream] = queue
+        }
+        if isTotal || isCut { _ = order.advance(&queues, atEnd: false) }
+    }
+
+    // MARK: - Gaps
+
+    /// A thread that was killed between taking a version and publishing its event leaves a gap in its shard.
+    private func findGaps() throws {
+        let shards = (0..<CASTOR_SHARDS).filter { counts[Int($0)] != tops[Int($0)] }
+        if shards.isEmpty { return }
+        var seen: [UInt32: Set<UInt64>] = [:]
+        for shard in shards { seen[shard] = [] }
+        for number in 0..<log.index.chunks.count {
+            let chunk = try log.chunk(at: number)
+            for run in chunk.runs {
+                try chunk.forEach(stream: run.stream) { _, entry, _ in
+                    if entry.pointee.kind != CASTOR_EV_LOAD { seen[entry.pointee.shard]?.insert(entry.pointee.version) }
+                }
+            }
+        }
+        for (shard, versions) in seen {
+            for version in 0..<tops[Int(shard)] where !versions.contains(version) { gaps.append((shard, version)) }
+        }
+    }
+
+    private func passGaps() -> Int {
+        var passed = 0
+        gaps.removeAll { gap in
+            let word = castor_version(segment.base, gap.shard)
+            if castor_load(word) != gap.version { return false }
+            _ = castor_fetch_add(word, 1)
+            Futex.wakeBits(word)
+            passed += 1
+            return true
+        }
+        return passed
+    }
+
+    // MARK: - Deadlock
+
+    /// Grows with every event that a thread consumes.
+    private func consumed() -> UInt64 {
+        (0..<segment.ringsUsed).reduce(0) {
+            $0 &+ castor_load(castor_ring_head(segment.ring($1))) &+ UInt64(segment.ring($1).pointee.stream)
+        }
+    }
+
+    /// Whether every thread waits for something that cannot come; nothing has moved since the last look. A thread
+    /// that runs (or that a debugger holds) makes the answer no.
+    private func isDeadlocked() -> Bool {
+        var stuck = 0
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            guard segment.state(ring) == CASTOR_RING_LIVE else { continue }
+            switch ring.pointee.waiting {
+            case CASTOR_PARKED, CASTOR_WAIT_OTHERS: continue
+            case CASTOR_WAIT_REAL: stuck += 1
+            case CASTOR_WAIT_TURN:
+                let shard = ring.pointee.wait_shard
+                let now =
+                    shard == CASTOR_NO_SHARD
+                    ? castor_load(castor_segment_turn(segment.base)) : castor_load(castor_version(segment.base, shard))
+                if now >= ring.pointee.wait_version { return false }
+                stuck += 1
+            case CASTOR_WAIT_FEED:
+                if !isRead || castor_load(castor_ring_tail(ring)) != castor_load(castor_ring_head(ring)) {
+                    return false
+                }
+                stuck += 1
+            default: return false
+            }
+        }
+        return stuck > 0
+    }
+
+    /// Whether threads wait for one that computes (or spins) far longer than it did in the recording: ten times as
+    /// long, and ten seconds more. Nobody is hurried under a debugger.
+    private func isStalled(ticks: UInt64) -> Bool {
+        if segment.base.pointee.options & CASTOR_OPT_PATIENT != 0 || ticks < 10 * ticksPerSecond { return false }
+        var waiting = 0
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            guard segment.state(ring) == CASTOR_RING_LIVE else { continue }
+            switch ring.pointee.waiting {
+            case CASTOR_WAIT_TURN: waiting += 1
+            case CASTOR_RUNNING: if ticks - 10 * ticksPerSecond < 10 * recordedGap(ring) { return false }
+            default: break
+            }
+        }
+        return waiting > 0
+    }
+
+    /// TSC ticks that the recording took from this thread's last event to its next; in total order, where stamps have
+    /// made way for places, a second.
+    private func recordedGap(_ ring: UnsafeMutablePointer<castor_ring>) -> UInt64 {
+        let head = castor_load(castor_ring_head(ring))
+        guard !isTotal, head > 0, castor_load(castor_ring_tail(ring)) > head else { return ticksPerSecond }
+        let (last, next) = (castor_slot(ring, head - 1).pointee.stamp, castor_slot(ring, head).pointee.stamp)
+        return last != 0 && next > last ? next - last : ticksPerSecond
+    }
+
+    /// Measured once against the clock.
+    private lazy var ticksPerSecond: UInt64 = {
+        let start = castor_rdtsc()
+        usleep(20_000)
+        return (castor_rdtsc() - start) * 50
+    }()
+
+    /// The report names the thread that has waited for the oldest version.
+    private func reportDeadlock() {
+        let report = castor_segment_report(segment.base)
+        let anyWaitsForTurn = (0..<segment.ringsUsed).contains {
+            segment.state(segment.ring($0)) == CASTOR_RING_LIVE && segment.ring($0).pointee.waiting == CASTOR_WAIT_TURN
+        }
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            guard segment.state(ring) == CASTOR_RING_LIVE, ring.pointee.waiting == CASTOR_WAIT_TURN || !anyWaitsForTurn
+            else { continue }
+            report.pointee.stream = ring.pointee.stream
+            report.pointee.pid = ring.pointee.pid
+            report.pointee.tid = ring.pointee.tid
+            report.pointee.event = ring.pointee.events
+            report.pointee.expected = castor_slot(ring, ring.pointee.head).pointee
+            break
+        }
+        castor_store32(castor_report_kind(report), CASTOR_DIVERGENCE_DEADLOCK)
+    }
+}

@@ -1,0 +1,47 @@
+/// castor-agent: the process beside a recorded or replayed program. castor starts it; it is not for people.
+///
+///     castor-agent record SEGMENT-FD CONTROL-FD LOG           the manifest comes on standard input
+///     castor-agent replay SEGMENT-FD CONTROL-FD LOG partial|total [damaged]
+import CTSXShim
+import CastorLog
+import Glibc
+
+func fail(_ message: String) -> Never {
+    _ = ("castor-agent: " + message + "\n").withCString { write(2, $0, strlen($0)) }
+    exit(64)
+}
+
+let words = CommandLine.arguments
+guard words.count >= 5, let segmentDescriptor = Int32(words[2]), let controlDescriptor = Int32(words[3]) else {
+    fail("started by castor, not by hand")
+}
+signal(SIGPIPE, SIG_IGN)
+signal(SIGXFSZ, SIG_IGN)
+let control = Control(descriptor: controlDescriptor)
+guard let segment = Segment(descriptor: segmentDescriptor) else { fail("no segment") }
+close(segmentDescriptor)
+segment.base.pointee.agent_pid = UInt32(getpid())
+
+do {
+    switch words[1] {
+    case "record":
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
+        let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
+        let agent = try RecordAgent(segment: segment, control: control, directory: words[4], manifest: manifest)
+        control.send("ready")
+        agent.run()
+    case "replay":
+        let agent = try ReplayAgent(
+            segment: segment, control: control, directory: words[4], isTotal: words.count > 5 && words[5] == "total",
+            allowTruncated: words.count > 6 && words[6] == "damaged")
+        control.send("ready")
+        agent.run()
+        ReplayDirectory.remove(segment.scratch)
+    default: fail("unknown mode \(words[1])")
+    }
+} catch {
+    control.send("failed \(error)")
+    exit(1)
+}

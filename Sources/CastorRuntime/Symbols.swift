@@ -1,0 +1,95 @@
+/// The symbol plane: pthread synchronisation and ordered calls, recorded and replayed. The wrappers (C) own the
+/// frames on the stack while a call blocks; these functions run before and after it.
+import CTSXGate
+import CTSXShim
+
+@c @implementation @_noLocks
+func castor_symbol_record(_ id: UInt16, _ object: UInt64, _ result: Int64, _ value: UInt64, _ ordered: Int32) {
+    guard isRecording, let ring = castor_me().pointee.ring else { return }
+    let at = shard(ofSymbol: id, object)
+    guard ring.makeRoom() else { return }
+    let version = ordered != 0 ? takeVersion(at) : 0
+    let e = ring.next
+    e.pointee.kind = CASTOR_EV_SYMBOL
+    e.pointee.nr = id
+    e.pointee.shard = ordered != 0 ? at : CASTOR_NO_SHARD
+    e.pointee.version = version
+    e.pointee.stamp = hintOfTime(ring)
+    e.pointee.result = result
+    e.pointee.object = object
+    e.pointee.hash = 0
+    e.pointee.value = value
+    e.pointee.payload = 0
+    e.pointee.flags = 0
+    ring.publishEvent()
+}
+
+@c @implementation @_noLocks
+func castor_symbol_replay(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt16, _ object: UInt64) {
+    let me = castor_me()
+    let ring = me.pointee.ring.unsafelyUnwrapped
+    let e = nextEntry(me, CASTOR_EV_SYMBOL, id)
+    if e.pointee.kind != CASTOR_EV_SYMBOL || e.pointee.nr != id {
+        if isExtraPoll(e, id, object) {
+            turn.pointee = castor_turn(result: 0, value: 0, shard: CASTOR_NO_SHARD, pad: 0)
+            return
+        }
+        diverge(
+            CASTOR_DIVERGENCE_EVENT, me, expected: e.pointee, actual: attempt(CASTOR_EV_SYMBOL, id, object), "event")
+    }
+    if e.pointee.object != object {
+        diverge(
+            CASTOR_DIVERGENCE_ARGUMENT, me, expected: e.pointee, actual: attempt(CASTOR_EV_SYMBOL, id, object),
+            "address")
+    }
+    let entry = e.pointee
+    turn.pointee.result = entry.result
+    turn.pointee.value = entry.value
+    turn.pointee.shard = entry.shard
+    waitTurn(ring, entry)
+    finishEvent(me, ring, entry)
+}
+
+@c @implementation @_noLocks
+func castor_symbol_replayed(_ turn: UnsafeMutablePointer<castor_turn>) {
+    passTurn(turn.pointee.shard)
+}
+
+@c @implementation @_noLocks
+func castor_blocked(_ blocked: Int32) { blockedInReal(castor_me(), blocked != 0) }
+
+@c @implementation @_noLocks
+func castor_next_is(_ id: UInt16) -> Int32 {
+    let e = nextEntry(castor_me())
+    return e.pointee.kind == CASTOR_EV_SYMBOL && e.pointee.nr == id ? 1 : 0
+}
+
+@c @implementation @_noLocks
+func castor_next_guard(_ guardAddress: UInt64) -> Int32 {
+    let me = castor_me()
+    while true {
+        castor_settle()
+        let e = nextEntry(me)
+        guard e.pointee.kind == CASTOR_EV_SYMBOL, e.pointee.nr == CASTOR_SYM_cxa_guard else { return 0 }
+        if e.pointee.object == guardAddress { return 1 }
+        if e.pointee.result != 0 { return 0 }
+        passReadyGuard(me, e)
+    }
+}
+
+@c @implementation @_noLocks
+func castor_next_result() -> Int64 { nextEntry(castor_me()).pointee.result }
+
+@inline(__always) @_noLocks private func shard(ofSymbol id: UInt16, _ object: UInt64) -> UInt32 {
+    if id >= CASTOR_SYM_malloc_refill && id <= CASTOR_SYM_free_large { return CASTOR_SHARD_HEAP }
+    return isShared(id, object) ? CASTOR_SHARD_SHARED : shard(of: object)
+}
+
+/// Whether the object may lie at other addresses too, in other processes or mappings (PTHREAD_PROCESS_SHARED): glibc
+/// notes it in a mutex' kind, in a lock's `__shared`, in a semaphore's `private`.
+@inline(__always) @_noLocks private func isShared(_ id: UInt16, _ object: UInt64) -> Bool {
+    if id > CASTOR_SYM_sem_getvalue { return false }
+    if id <= CASTOR_SYM_pthread_cond_clockwait { return halves(object)[4] & 128 != 0 }
+    if id <= CASTOR_SYM_pthread_rwlock_clockwrlock { return halves(object)[7] & 0xff != 0 }
+    return id >= CASTOR_SYM_sem_wait && halves(object)[2] != 0
+}

@@ -1,0 +1,248 @@
+/// One run of a program under castor: the shared segment, the agent beside it, the program itself.
+import CTSXShim
+import CastorLog
+import Glibc
+
+final class Session {
+    let segment: UnsafeMutablePointer<castor_segment>
+    let descriptor: Int32
+    /// castor's end of the socket to the agent.
+    let control: Int32
+    private let agentEnd: Int32
+    private(set) var agent: pid_t = 0
+    private(set) var program: pid_t = 0
+    private let bytes: Int
+
+    static let ringSlots = 65536
+    static let rings = 4096
+
+    init(mode: UInt32) throws {
+        let versions = 4096
+        let waiters = versions + Int(CASTOR_SHARDS) * 8
+        let rings = (waiters + Int(CASTOR_SHARDS) * 4 + 4095) / 4096 * 4096
+        let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
+        let shared = mode == CASTOR_MODE_REPLAY ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
+        bytes = rings + Session.rings * ringBytes + shared
+        let fd = "castor".withCString { RawSystem.call(.memfdCreate, Int(bitPattern: $0), 1 /* MFD_CLOEXEC */) }
+        guard fd >= 0, ftruncate(Int32(fd), bytes) == 0,
+            let at = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, Int32(fd), 0),
+            at != MAP_FAILED
+        else { throw CommandError.failed("cannot create the shared segment: \(errorText(errno))") }
+        descriptor = Int32(fd)
+        segment = at.assumingMemoryBound(to: castor_segment.self)
+        segment.pointee.magic = CASTOR_MAGIC
+        segment.pointee.abi = CASTOR_ABI_VERSION
+        segment.pointee.mode = mode
+        segment.pointee.ring_count = UInt32(Session.rings)
+        segment.pointee.ring_slots = UInt32(Session.ringSlots)
+        segment.pointee.ring_bytes = UInt64(ringBytes)
+        segment.pointee.rings_offset = UInt64(rings)
+        segment.pointee.versions_offset = UInt64(versions)
+        segment.pointee.waiters_offset = UInt64(waiters)
+        segment.pointee.bytes = UInt64(bytes)
+        segment.pointee.next_stream = 1  // the main thread is stream 0
+        segment.pointee.debug_stream = UInt32.max
+        var ends: [Int32] = [0, 0]
+        let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+            throw CommandError.failed("cannot create a socket pair: \(errorText(errno))")
+        }
+        (control, agentEnd) = (ends[0], ends[1])
+        if mode == CASTOR_MODE_REPLAY {
+            put([ReplayDirectory.path()], into: castor_segment_scratch(segment), room: 128)
+        }
+    }
+
+    /// Texts, each with its NUL, as far as they fit; an empty one ends the list.
+    private func put(_ texts: [String], into place: UnsafeMutablePointer<CChar>, room: Int) {
+        let bytes = texts.joined(separator: "\0").utf8.prefix(room - 2)
+        for (i, byte) in bytes.enumerated() { place[i] = CChar(bitPattern: byte) }
+    }
+
+    /// Records programs of these names alone, beside the first one.
+    func recordOnly(_ names: [String]) { put(names, into: castor_segment_only(segment), room: 1024) }
+
+    var scratch: String { String(cString: castor_segment_scratch(segment)) }
+
+    /// Process ids behind the rings that are in use.
+    var processes: Set<UInt32> {
+        var pids: Set<UInt32> = []
+        for i in 0..<min(castor_load32(castor_segment_rings_used(segment)), segment.pointee.ring_count) {
+            let ring = castor_ring_at(segment, i)
+            if castor_load32(castor_ring_state(ring)) == CASTOR_RING_LIVE { pids.insert(ring.pointee.pid) }
+        }
+        return pids
+    }
+
+    // MARK: - The agent
+
+    /// Starts the agent and waits until it is ready. `input` is what it reads from its standard input.
+    func startAgent(_ path: String, _ words: [String], input: String) throws {
+        var pipe: [Int32] = [0, 0]
+        guard
+            pipe.withUnsafeMutableBytes({ RawSystem.call(.pipe2, Int(bitPattern: $0.baseAddress!), Int(O_CLOEXEC)) })
+                == 0
+        else { throw CommandError.failed("cannot create a pipe: \(errorText(errno))") }
+        let words = [path, words[0], "4", "3"] + words.dropFirst()
+        // In a process group of its own: a Ctrl-C on the terminal ends the program, not the recorder.
+        // Chunk buffers come and go every few milliseconds: glibc is to keep their pages, not to fault them in again.
+        let tunables = "glibc.malloc.mmap_threshold=268435456:glibc.malloc.trim_threshold=268435456"
+        agent = try spawn(
+            SystemString(path), words.map { SystemString($0) },
+            environment: [SystemString("GLIBC_TUNABLES=" + tunables)],
+            descriptors: [(pipe[0], 0), (agentEnd, 3), (descriptor, 4)], ownGroup: true)
+        close(pipe[0])
+        close(agentEnd)
+        let bytes = Array(input.utf8)
+        var sent = 0
+        signal(SIGPIPE, SIG_IGN)
+        while sent < bytes.count {
+            let n = bytes.withUnsafeBytes { write(pipe[1], $0.baseAddress! + sent, bytes.count - sent) }
+            if n < 0, errno != EINTR { break }
+            sent += max(n, 0)
+        }
+        close(pipe[1])
+        let answer = receive(wait: true) ?? "failed the agent ended"
+        if answer != "ready" {
+            var status: Int32 = 0
+            waitpid(agent, &status, 0)
+            throw CommandError.failed(String(answer.dropFirst(7)))
+        }
+    }
+
+    func send(_ message: String) {
+        let bytes = Array(message.utf8)
+        Glibc.send(control, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        wakeAgent()
+    }
+
+    /// The agent's next message; nil when there is none, or none will come.
+    func receive(wait: Bool) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let n = recv(control, &buffer, buffer.count, wait ? 0 : Int32(MSG_DONTWAIT))
+            if n > 0 { return String(decoding: buffer[..<n], as: UTF8.self) }
+            if n < 0, errno == EINTR { continue }
+            return nil
+        }
+    }
+
+    private func wakeAgent() {
+        let word = castor_segment_agent_sleeping(segment)
+        castor_store32(word, 0)
+        _ = RawSystem.call(.futex, Int(bitPattern: word), 1, Int(Int32.max))
+    }
+
+    // MARK: - The program
+
+    /// Starts the program without address space randomisation, the segment at its descriptor.
+    func startProgram(
+        _ path: SystemString, _ arguments: [SystemString], environment: [SystemString], segmentAt number: Int32
+    ) throws {
+        _ = RawSystem.call(.personality, RawSystem.call(.personality, 0xffff_ffff) | 0x0040000)
+        program = try spawn(
+            path, arguments, environment: environment, descriptors: [(descriptor, number)], ownGroup: false)
+    }
+
+    /// Turns this process into the program. The agent notices the program's end by the socket, which stays open in it.
+    func becomeProgram(_ manifest: Manifest, segmentAt number: Int32) throws {
+        _ = RawSystem.call(.personality, RawSystem.call(.personality, 0xffff_ffff) | 0x0040000)
+        dup2(descriptor, number)
+        // One descriptor of the tool's own has to live as long as the program: far away from the program's numbers.
+        dup2(control, number - 1)
+        _ = fcntl(control, F_SETFD, FD_CLOEXEC)
+        signal(SIGPIPE, SIG_DFL)
+        let code = withCStrings(manifest.arguments) { argv in
+            withCStrings(manifest.environment) { envp in
+                withCStrings([manifest.program]) { execve($0[0]!, argv, envp) }
+            }
+        }
+        throw CommandError.failed("\(manifest.program): \(errorText(errno)) (\(code))")
+    }
+
+    /// Starts a process with default signals and the given descriptors; all others of castor are closed on exec.
+    private func spawn(
+        _ path: SystemString, _ arguments: [SystemString], environment: [SystemString], descriptors: [(Int32, Int32)],
+        ownGroup: Bool
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // Two steps, so that no source is overwritten before it was copied.
+        for (i, pair) in descriptors.enumerated() { posix_spawn_file_actions_adddup2(&actions, pair.0, 900 + Int32(i)) }
+        for (i, pair) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, 900 + Int32(i), pair.1)
+            posix_spawn_file_actions_addclose(&actions, 900 + Int32(i))
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var flags = Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF)
+        if ownGroup { flags |= Int16(POSIX_SPAWN_SETPGROUP) }
+        posix_spawnattr_setflags(&attributes, flags)
+        var mask = inheritedMask
+        posix_spawnattr_setsigmask(&attributes, &mask)
+        var ours = sigset_t()
+        sigemptyset(&ours)
+        for number in [SIGPIPE, SIGINT, SIGQUIT] where !inheritedIgnored.contains(number) { sigaddset(&ours, number) }
+        posix_spawnattr_setsigdefault(&attributes, &ours)
+        var pid: pid_t = 0
+        let code = withCStrings(arguments) { argv in
+            withCStrings(environment) { envp in
+                withCStrings([path]) { posix_spawn(&pid, $0[0]!, &actions, &attributes, argv, envp) }
+            }
+        }
+        if code != 0 { throw CommandError.failed("\(path): \(errorText(code))") }
+        return pid
+    }
+
+    // MARK: - Signals
+
+    private var inheritedMask = sigset_t()
+    private var inheritedIgnored: Set<Int32> = []
+
+    /// castor takes its signals from a descriptor from now on, and passes on to the program what is sent to it.
+    func takeSignals() -> Int32 {
+        for number in [SIGINT, SIGQUIT, SIGPIPE] {
+            var action = sigaction()
+            sigaction(number, nil, &action)
+            if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1 {
+                inheritedIgnored.insert(number)
+            }
+        }
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in Session.forwarded + [SIGINT, SIGQUIT, SIGCHLD] { sigaddset(&set, number) }
+        sigprocmask(SIG_BLOCK, &set, &inheritedMask)
+        let flags = Int(O_CLOEXEC) | Int(O_NONBLOCK)  // SFD_CLOEXEC, SFD_NONBLOCK
+        return Int32(withUnsafePointer(to: &set) { RawSystem.call(.signalfd4, -1, Int(bitPattern: $0), 8, flags) })
+    }
+    static let forwarded = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH]
+}
+
+/// Signals that arrived, from the descriptor of `takeSignals`: number, and whether the terminal or the kernel sent it.
+struct ArrivedSignals: Sequence, IteratorProtocol {
+    let descriptor: Int32
+
+    mutating func next() -> (number: Int32, isFromKernel: Bool)? {
+        var info = [Int32](repeating: 0, count: 32)  // struct signalfd_siginfo: ssi_signo, ssi_errno, ssi_code, …
+        return read(descriptor, &info, 128) == 128 ? (info[0], info[2] > 0) : nil
+    }
+}
+
+/// How a process ended, as `waitpid` says it.
+enum WaitStatus {
+    case exited(Int32)
+    case signalled(Int32)
+
+    init(_ status: Int32) {
+        self = status & 0x7f == 0 ? .exited(status >> 8 & 0xff) : .signalled(status & 0x7f)
+    }
+    /// As a shell tells it.
+    var exitStatus: Int32 {
+        switch self {
+        case .exited(let code): code
+        case .signalled(let number): 128 + number
+        }
+    }
+}

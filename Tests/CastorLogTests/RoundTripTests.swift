@@ -1,0 +1,184 @@
+import CTSXShim
+import Testing
+
+@testable import CastorLog
+
+@Suite struct RoundTripTests {
+    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64]) func randomEvents(seed: UInt64) throws {
+        var random = Random(seed: seed)
+        let events = random.events(3000, streams: 1 + random.below(9))
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, events, chunk: 1 + random.below(1500))
+        let reader = try LogReader(directory: directory.path)
+        #expect(try readAll(reader) == byStream(events), "seed \(seed)")
+        #expect(reader.events == UInt64(events.count))
+        #expect(!reader.isTruncated)
+        for (stream, list) in byStream(events) { #expect(reader.totals[Int(stream)] == UInt64(list.count)) }
+    }
+
+    @Test func everyKindKeepsEveryField() throws {
+        var random = Random(seed: 77)
+        let events = (0...CASTOR_EV_END).flatMap { kind in
+            (0..<20).map { index in
+                var event = random.events(1, streams: 1)[0]
+                event.entry.kind = UInt16(kind)
+                if index < 2 {
+                    // The extremes of every field.
+                    let ones: UInt64 = index == 0 ? .max : 0
+                    event.entry.nr = UInt16(truncatingIfNeeded: ones)
+                    event.entry.shard = UInt32(truncatingIfNeeded: ones)
+                    event.entry.version = ones
+                    event.entry.stamp = ones
+                    event.entry.result = index == 0 ? .min : .max
+                    event.entry.object = ones
+                    event.entry.hash = ones
+                    event.entry.value = ones
+                    event.entry.flags = UInt32(truncatingIfNeeded: ones)
+                }
+                return event
+            }
+        }
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, events)
+        #expect(try readAll(LogReader(directory: directory.path)) == byStream(events))
+    }
+
+    @Test func emptyLog() throws {
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, [])
+        let reader = try LogReader(directory: directory.path)
+        #expect(try reader.nextChunk() == nil)
+        #expect(reader.totals == [])
+        var ending = sampleEnding
+        ending.events = []
+        #expect(reader.ending == ending)
+        #expect(reader.manifest == sampleManifest())
+    }
+
+    @Test func manyStreamsInAnyOrder() throws {
+        var random = Random(seed: 5)
+        var events = random.events(2000, streams: 1, largestPayload: 10)
+        for index in events.indices { events[index].stream = UInt32(random.below(100_000)) }
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, events, chunk: 700)
+        let reader = try LogReader(directory: directory.path)
+        #expect(try readAll(reader) == byStream(events))
+        let stream = events[1500].stream
+        #expect(reader.chunks(stream: stream, events: 0..<UInt64.max).contains(2 * 1500 / 1400))
+    }
+
+    @Test func largePayloads() throws {
+        var random = Random(seed: 6)
+        var events = random.events(40, streams: 3)
+        for index in events.indices where index % 4 == 0 {
+            events[index].payload = index % 8 == 0 ? random.bytes(200_000) : Array(repeating: 7, count: 200_000)
+            events[index].entry.payload = 200_000
+        }
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, events)
+        #expect(try readAll(LogReader(directory: directory.path)) == byStream(events))
+    }
+
+    @Test func storedRawWhenCompressionIsVain() throws {
+        var random = Random(seed: 8)
+        var events = random.events(2, streams: 1)
+        events[0].payload = random.bytes(500_000)
+        events[1].payload = Array(repeating: 1, count: 500_000)
+        for index in 0...1 { events[index].entry.payload = 500_000 }
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, events, chunk: 1)
+        let reader = try LogReader(directory: directory.path)
+        let chunks = [try reader.chunk(at: 0), try reader.chunk(at: 1)]
+        #expect(chunks[0].isRaw && chunks[0].storedLength == chunks[0].rawLength)
+        #expect(!chunks[1].isRaw && chunks[1].storedLength < 1000)
+        #expect(chunks.allSatisfy { $0.header.flags.contains(.bulk) })
+    }
+
+    @Test func chunksEndByThemselves() throws {
+        let directory = TemporaryDirectory()
+        var event = Random(seed: 9).withPayload(64 << 10)
+        let writer = try LogWriter(directory: directory.path, manifest: sampleManifest())
+        for stream in 0..<40 {
+            event.stream = UInt32(stream % 3)
+            try writer.append(event)
+        }
+        #expect(writer.bytesWritten > 0)
+        #expect(writer.events == 40)
+        try writer.finish(sampleEnding)
+        #expect(try LogReader(directory: directory.path).index.chunks.count == 3)
+    }
+
+    @Test func payloadInPieces() throws {
+        var random = Random(seed: 10)
+        let event = random.withPayload(10_000)
+        let other = random.events(1, streams: 1)[0]
+        let directory = TemporaryDirectory()
+        let writer = try LogWriter(directory: directory.path, manifest: sampleManifest())
+        var entry = event.entry
+        try writer.beginEvent(stream: 4, &entry)
+        var isComplete = false
+        for start in stride(from: 0, to: 10_000, by: 900) {
+            try writer.append(other)
+            if start == 4500 { try writer.flush() }
+            let piece = event.payload[start..<min(start + 900, 10_000)]
+            isComplete = try Array(piece).withUnsafeBytes { try writer.continuePayload(stream: 4, $0) }
+        }
+        #expect(isComplete)
+        #expect(throws: LogError.self) { try [1].withUnsafeBytes { _ = try writer.continuePayload(stream: 4, $0) } }
+        // Never completed, so never in the log.
+        try writer.beginEvent(stream: 5, &entry)
+        try writer.finish(sampleEnding)
+        let all = try readAll(LogReader(directory: directory.path))
+        #expect(all[4]?.map(\.payload) == [event.payload])
+        #expect(all[0]?.count == 12)
+        #expect(all[5] == nil)
+    }
+
+    @Test func payloadMustBeAsAnnounced() throws {
+        let directory = TemporaryDirectory()
+        let writer = try LogWriter(directory: directory.path, manifest: sampleManifest())
+        var entry = castor_entry()
+        entry.payload = 3
+        #expect(throws: LogError.self) {
+            try [UInt8](repeating: 0, count: 2).withUnsafeBytes { try writer.append(stream: 0, &entry, payload: $0) }
+        }
+        #expect(throws: LogError.self) {
+            try writer.append(stream: UInt32.max, &entry, payload: .init(start: nil, count: 0))
+        }
+    }
+
+    @Test func existingLogIsNotOverwritten() throws {
+        let directory = TemporaryDirectory()
+        try writeLog(directory.path, [])
+        #expect(throws: LogError.exists(path: directory.path)) {
+            try LogWriter(directory: directory.path, manifest: sampleManifest())
+        }
+    }
+
+    @Test func aRepeatedPatternCostsAByte() throws {
+        let directory = TemporaryDirectory()
+        let events = (0..<10_000).map { index in
+            var entry = castor_entry()
+            entry.kind = CASTOR_EV_SYMBOL
+            entry.nr = 7
+            entry.object = 0x7fff_0000_1000 + UInt64(index % 2) * 64
+            entry.shard = UInt32(100 + index % 2)
+            entry.version = UInt64(index / 2)
+            return Event(stream: 0, entry: entry, payload: [])
+        }
+        try writeLog(directory.path, events)
+        let chunk = try #require(try LogReader(directory: directory.path).nextChunk())
+        #expect(chunk.rawLength < 10_100)
+        #expect(chunk.storedLength < 200)
+    }
+}
+
+extension Random {
+    func withPayload(_ count: Int) -> Event {
+        var random = self
+        var event = random.events(1, streams: 1)[0]
+        event.payload = random.bytes(count)
+        event.entry.payload = UInt32(count)
+        return event
+    }
+}

@@ -1,0 +1,87 @@
+/// Every policy that a row of castor_syscalls.def names has its code, and every call the code knows has its row.
+import CTSXGate
+import CTSXShim
+import Glibc
+import Testing
+
+@Suite struct TableTests {
+    /// The calls with a replay policy.
+    func calls(_ policy: UInt8) -> Set<Int32> {
+        Set((0..<Int32(CASTOR_SYSCALLS)).filter { row($0).replay == policy && row($0).name != nil })
+    }
+    func row(_ nr: Int32) -> castor_syscall_row { castor_syscall_row_at(UInt64(nr)).pointee }
+    func roles(_ nr: Int32) -> [castor_argument] {
+        (0..<Int64(row(nr).count)).map { castor_row_argument(castor_syscall_row_at(UInt64(nr)), $0) }
+    }
+    func name(_ nr: Int32) -> String { row(nr).name.map { String(cString: $0) } ?? "\(nr)" }
+    var rows: [Int32] { (0..<Int32(CASTOR_SYSCALLS)).filter { row($0).name != nil } }
+
+    @Test func policiesHaveTheirCalls() {
+        // Processes.swift: recordThread and replayThread; SYS_exit is Threads.swift's.
+        #expect(calls(CASTOR_REPLAY_THREAD) == [SYS_clone, SYS_clone3, SYS_fork, SYS_vfork, SYS_execve, SYS_execveat, SYS_exit, SYS_exit_group])
+        // Memory.swift: replayMapping
+        #expect(calls(CASTOR_REPLAY_MAP) == [SYS_mmap, SYS_mremap, SYS_brk, SYS_shmat, SYS_shmdt])
+        // Signals.swift by way of pass(); the kernel's alternate stack needs no help.
+        #expect(
+            calls(CASTOR_REPLAY_SIGNAL) == [SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack])
+        #expect(
+            calls(CASTOR_REPLAY_KILL)
+                == [SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal])
+    }
+
+    /// Signals.swift strips SIGSYS from the masks of these calls, whose arguments it knows by place.
+    @Test func masksAreWhereTheyAreLookedFor() {
+        for (nr, place) in [(SYS_ppoll, 3), (SYS_epoll_pwait, 4), (SYS_epoll_pwait2, 4), (SYS_rt_sigsuspend, 0)] {
+            #expect(roles(nr)[place].role == CASTOR_ARG_IN_FIXED && roles(nr)[place].size == 8, "\(name(nr))")
+        }
+    }
+
+    /// showOutput takes the bytes from argument 1.
+    @Test func shownOutputIsInArgumentOne() {
+        #expect(calls(CASTOR_REPLAY_OUTPUT).isSuperset(of: [SYS_write, SYS_writev]))
+        for nr in calls(CASTOR_REPLAY_OUTPUT) {
+            let role = roles(nr)[1].role
+            #expect(role == CASTOR_ARG_IN || role == CASTOR_ARG_IN_IOV, "\(name(nr))")
+        }
+    }
+
+    /// Calls that run again on replay discard what the log has for their outputs.
+    @Test func callsThatRunAgainHaveNoOutputsInTheLog() {
+        for nr in calls(CASTOR_REPLAY_EXECUTE) where nr != SYS_arch_prctl {
+            #expect(roles(nr).allSatisfy { $0.role <= CASTOR_ARG_FD }, "\(name(nr))")
+            #expect(row(nr).descriptors == CASTOR_FD_NONE, "\(name(nr))")
+        }
+    }
+
+    @Test func rolesHaveNoMoreThanSixArguments() {
+        for nr in rows { #expect(row(nr).count <= 6 && roles(nr).allSatisfy { $0.aux < 6 }, "\(name(nr))") }
+    }
+
+    /// keepLengths has one place per call for the length that the kernel overwrites.
+    @Test func oneKeptLengthPerCall() {
+        for nr in rows {
+            let kept = roles(nr).filter { $0.role == CASTOR_ARG_OUT_SOCKLEN || $0.role == CASTOR_ARG_OUT_MSG }
+            #expect(kept.count <= 1, "\(name(nr))")
+        }
+    }
+
+    /// An OUT argument is bounded by the plain value after it; only calls whose result never exceeds the room given
+    /// may go without.
+    @Test func outputsAreBounded() {
+        let unbounded = rows.filter { nr in
+            let all = roles(nr)
+            return all.indices.contains { i in
+                all[i].role == CASTOR_ARG_OUT && (i + 1 >= all.count || all[i + 1].role != CASTOR_ARG_VALUE)
+            }
+        }
+        #expect(Set(unbounded) == [SYS_getgroups, SYS_sched_getaffinity])
+    }
+
+    /// Replay ends the program by the signal that the last call of a stream sends.
+    @Test func signalsAreInAKnownArgument() {
+        for nr in calls(CASTOR_REPLAY_KILL) {
+            let place = nr == SYS_tgkill || nr == SYS_rt_tgsigqueueinfo ? 2 : 1
+            #expect(roles(nr)[place].role == CASTOR_ARG_VALUE, "\(name(nr))")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/// The guest programs: every kind of synchronisation and system call, with few threads and with many.
+import Foundation
+import Testing
+
+/// A guest and what it needs on its command line.
+struct Guest: CustomTestStringConvertible, Sendable {
+    let name: String
+    var readsFile = false
+    /// The guest starts two threads for each one asked for.
+    var isPaired = false
+
+    var testDescription: String { name }
+
+    static let all = [
+        Guest(name: "locks"), Guest(name: "condvars", isPaired: true), Guest(name: "rwlocks"), Guest(name: "memory"),
+        Guest(name: "threads"), Guest(name: "streams"), Guest(name: "signals"), Guest(name: "files", readsFile: true),
+        Guest(name: "clocks"), Guest(name: "forks"), Guest(name: "forkcut"),
+    ]
+
+    /// The command line; writes the data file, if it reads one, into the workspace.
+    func words(threads: Int, in workspace: Workspace) throws -> [String] {
+        var random = Random("guest \(name)")
+        let file = readsFile ? [try workspace.write("data", random.bytes(50_000))] : []
+        return [try Repository.guest(name)] + file + ["\(isPaired ? threads / 2 : threads)"]
+    }
+}
+
+extension Integration {
+    @Suite struct LockTests {
+        @Test(arguments: Guest.all, [4, 64])
+        func guestReplaysExactly(_ guest: Guest, threads: Int) throws {
+            let workspace = try Workspace()
+            let recording = try Recording.make(try guest.words(threads: threads, in: workspace), in: workspace)
+            workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+            if guest.readsFile { try workspace.remove("data") }
+            recording.expectSame()
+        }
+
+        /// A rare interleaving shows in a long series only.
+        @Test(arguments: Guest.all.prefix(2), [4, 64])
+        func manyPairsInARow(_ guest: Guest, threads: Int) throws {
+            for pair in 0..<Series.count(soak: 200, reduced: 6) {
+                let workspace = try Workspace()
+                let recording = try Recording.make(try guest.words(threads: threads, in: workspace), in: workspace)
+                let order: ReplayOrder = pair % 2 == 0 ? .partial : .total
+                recording.expectSame(orders: [order])
+                if workspace.isKept { break }
+            }
+        }
+
+        /// The schedule that is replayed is a schedule that was recorded: two recordings differ.
+        @Test func recordingsDiffer() throws {
+            let workspace = try Workspace()
+            let words = try Guest.all[0].words(threads: 4, in: workspace)
+            let transcripts = try (0..<4).map {
+                try Recording.make(words, in: workspace, name: "log-\($0)").outcome.output
+            }
+            #expect(Set(transcripts).count > 1, "the guest's transcript does not depend on its schedule")
+        }
+    }
+}
