@@ -28,34 +28,12 @@ struct Inputs {
 
     /// `result` says how much was sent, and whether pointers were good.
     @_noLocks init(_ row: Row, _ f: Frame, result: Int64) {
-        var count = Int(row.pointee.count)
-        // The mode of open is garbage unless a file may be made (O_CREAT, O_TMPFILE).
-        if f.pointee.nr == UInt64(SYS_open), f.pointee.a1 & 0x40_0040 == 0 { count = 2 }
-        if f.pointee.nr == UInt64(SYS_openat), f.pointee.a2 & 0x40_0040 == 0 { count = 3 }
-        if f.pointee.nr == UInt64(SYS_utimensat), f.pointee.a2 != 0, result == 0 {
-            // The seconds of a time that is now (UTIME_NOW) or stays (UTIME_OMIT) are garbage.
-            let times = words(f.pointee.a2)
-            if times[1] & ~1 == 0x3fff_fffe || times[3] & ~1 == 0x3fff_fffe { count = 2 }
-            mix(times[1])
-            mix(times[3])
-        }
-        if f.pointee.nr == UInt64(SYS_mremap), f.pointee.a3 & 2 == 0 { count = 4 }  // an address with MREMAP_FIXED alone
-        // Most futex operations have three arguments, and garbage in the registers of the others.
-        var unused = -1
-        if f.pointee.nr == UInt64(SYS_futex) {
-            switch f.pointee.a1 & 127 {
-            case 3, 4, 5, 11, 12: break  // with a second word: requeue, wake and operate
-            case 9, 10: unused = 4  // with a bit set
-            default: count = 3
-            }
-        }
+        var left = UInt32(row.pointee.compared)
+        if row.pointee.usual == 0 { leaveOut(f, result, &left) }
         var hasContent = false
-        var i = 0
-        while i < count {
-            if i == unused {
-                i &+= 1
-                continue
-            }
+        while left != 0 {
+            let i = left.trailingZeroBitCount
+            left &= left &- 1
             let r = role(row, i)
             let a = argument(f, i)
             switch r.role {
@@ -106,7 +84,30 @@ struct Inputs {
                 }
             default: break
             }
-            i &+= 1
+        }
+    }
+
+    /// Arguments that this call does not have, or that hold garbage.
+    @inline(never) @_noLocks private mutating func leaveOut(_ f: Frame, _ result: Int64, _ arguments: inout UInt32) {
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        // The mode of open is garbage unless a file may be made (O_CREAT, O_TMPFILE).
+        case SYS_open: if f.pointee.a1 & 0x40_0040 == 0 { arguments &= 0b11 }
+        case SYS_openat: if f.pointee.a2 & 0x40_0040 == 0 { arguments &= 0b111 }
+        case SYS_utimensat where f.pointee.a2 != 0 && result == 0:
+            // The seconds of a time that is now (UTIME_NOW) or stays (UTIME_OMIT) are garbage.
+            let times = words(f.pointee.a2)
+            if times[1] & ~1 == 0x3fff_fffe || times[3] & ~1 == 0x3fff_fffe { arguments &= 0b11 }
+            mix(times[1])
+            mix(times[3])
+        case SYS_mremap: if f.pointee.a3 & 2 == 0 { arguments &= 0b1111 }  // an address with MREMAP_FIXED alone
+        case SYS_futex:
+            // Most operations have three arguments, and garbage in the registers of the others.
+            switch f.pointee.a1 & 127 {
+            case 3, 4, 5, 11, 12: break  // with a second word: requeue, wake and operate
+            case 9, 10: arguments &= ~0b1_0000  // with a bit set
+            default: arguments &= 0b111
+            }
+        default: break
         }
     }
 
@@ -245,10 +246,14 @@ struct Port {
 private let keptNames: UInt64 = 10
 
 /// Lengths that the call overwrites are kept before it.
-@_noLocks func keepLengths(_ row: Row, _ f: Frame) {
-    let count = Int(row.pointee.count)
-    var i = 0
-    while i < count {
+@inline(__always) @_noLocks func keepLengths(_ row: Row, _ f: Frame) {
+    if row.pointee.kept != 0 { keep(row, f) }
+}
+@inline(never) @_noLocks private func keep(_ row: Row, _ f: Frame) {
+    var left = UInt32(row.pointee.kept)
+    while left != 0 {
+        let i = left.trailingZeroBitCount
+        left &= left &- 1
         let r = role(row, i)
         let a = argument(f, i)
         if r.role == CASTOR_ARG_OUT_SOCKLEN {
@@ -264,28 +269,33 @@ private let keptNames: UInt64 = 10
                 k &+= 1
             }
         }
-        i &+= 1
     }
+}
+
+/// Bytes of an OUT argument. A result may be larger than the room given (MSG_TRUNC, size queries).
+@inline(__always) @_noLocks func lengthOut(_ row: Row, _ f: Frame, _ i: Int, _ r: castor_argument, _ result: UInt64) -> UInt64 {
+    let room = i < 5 && role(row, i &+ 1).role == CASTOR_ARG_VALUE ? argument(f, i &+ 1) & 0xffff_ffff_ffff : result
+    return min(result, room) &* (r.size == 0 ? 1 : UInt64(r.size))
 }
 
 /// Walks over everything that the call put into memory.
 @_noLocks func visitOutputs(_ row: Row, _ f: Frame, _ port: inout Port) {
     let result = f.pointee.result
-    let count = Int(row.pointee.count)
-    var i = 0
     if result < 0 { visitFailed(f, &port) }
     if f.pointee.nr == UInt64(SYS_getgroups), f.pointee.a0 == 0 { return }  // only counts them
-    while i < count {
+    var left = UInt32(row.pointee.stored)
+    while left != 0 {
+        let i = left.trailingZeroBitCount
+        left &= left &- 1
         let r = role(row, i)
         let a = argument(f, i)
         if r.role == CASTOR_ARG_PATH {
             if result != Errno.badAddress { port.text(a) }
         } else if r.role == CASTOR_ARG_OUT_EINTR {
             if result == Errno.interrupted { port.bytes(a, UInt64(r.size)) }
-        } else if result >= 0, r.role > CASTOR_ARG_FD {
+        } else if result >= 0 {
             output(row, f, i, r, a, UInt64(result), &port)
         }
-        i &+= 1
     }
 }
 
@@ -294,9 +304,7 @@ private let keptNames: UInt64 = 10
 ) {
     let size = r.size == 0 ? 1 : UInt64(r.size)
     switch r.role {
-    case CASTOR_ARG_OUT:  // a result may be larger than the room given (MSG_TRUNC, size queries)
-        let room = i < 5 && role(row, i &+ 1).role == CASTOR_ARG_VALUE ? argument(f, i &+ 1) & 0xffff_ffff_ffff : result
-        port.bytes(a, min(result, room) &* size)
+    case CASTOR_ARG_OUT: port.bytes(a, lengthOut(row, f, i, r, result))
     case CASTOR_ARG_OUT_LEN, CASTOR_ARG_INOUT_LEN: port.bytes(a, argument(f, Int(r.aux)) &* size)
     case CASTOR_ARG_OUT_FIXED, CASTOR_ARG_INOUT_FIXED: port.bytes(a, UInt64(r.size))
     case CASTOR_ARG_OUT_IOV: port.vector(a, count: argument(f, Int(r.aux)), bytes: result)

@@ -5,7 +5,7 @@ import CTSXGate
 import CTSXShim
 
 /// `castor_frame.flags`
-private enum Mark {
+enum Mark {
     /// Not an event: libc's own futex, or a call that runs alike in recording and replay.
     static let silent: UInt32 = 1
     /// The child of this call starts a process of its own.
@@ -13,15 +13,19 @@ private enum Mark {
     static let vforks: UInt32 = 4
     /// It makes a thread that pthread_create's wrapper does not know.
     static let threads: UInt32 = 8
+    /// Begun on the short way (Usual.swift).
+    static let usual: UInt32 = 16
 }
 
 @c @implementation @_noLocks
 func castor_syscall_enter(_ f: Frame) -> Int32 {
     let me = castor_me()
+    let row = castor_syscall_row_at(f.pointee.nr)
     f.pointee.shard = CASTOR_NO_SHARD
     f.pointee.version = 0
-    f.pointee.flags = Mark.silent
     f.pointee.saved_index = 7
+    if row.pointee.usual != 0, recordUsual(me, f, row) { return CASTOR_EXECUTE }
+    f.pointee.flags = Mark.silent
     let mode = castor_mode_now()
     if mode == CASTOR_MODE_OFF || me.pointee.ring == nil || me.pointee.vforked != 0 { return pass(me, f) }
     if f.pointee.nr == UInt64(SYS_futex), isLibcsOwn(f) {
@@ -30,7 +34,6 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
         if !wakes(f.pointee.a1) { blockedInReal(me, true) }
         return CASTOR_EXECUTE
     }
-    let row = castor_syscall_row_at(f.pointee.nr)
     if row.pointee.replay == CASTOR_REPLAY_NEVER { return pass(me, f) }
     if row.pointee.replay == CASTOR_REPLAY_SIGNAL, !isSignalEvent(me, f) { return pass(me, f) }
     if takesOurs(row, f) { return CASTOR_DONE }
@@ -48,6 +51,7 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
 func castor_syscall_exit(_ f: Frame) {
     let me = castor_me()
     me.pointee.frame = nil
+    if f.pointee.flags == Mark.usual, recordUsualReturn(me, f) { return }
     if f.pointee.saved_index != 7, f.pointee.flags & Mark.silent != 0 || !useKeptInput(f) { restoreEdited(f) }
     if f.pointee.flags & Mark.forks != 0 {
         leaveFork(me, f)
@@ -122,7 +126,7 @@ func castor_syscall_exit(_ f: Frame) {
 
 // MARK: - Recording
 
-@inline(__always) @_noLocks private func shard(_ row: Row, _ f: Frame) -> UInt32 {
+@inline(__always) @_noLocks func shard(_ row: Row, _ f: Frame) -> UInt32 {
     switch row.pointee.object {
     case CASTOR_OBJ_FD0: return Descriptors.shard(f.pointee.a0)
     case CASTOR_OBJ_IPC: return CASTOR_SHARD_IPC

@@ -65,6 +65,41 @@ import Testing
         }
     }
 
+    /// The masks that the walks over the arguments go by say what the roles say.
+    @Test func masksFollowTheRoles() {
+        let neither: Set<UInt8> = [CASTOR_ARG_IGNORE, CASTOR_ARG_LENGTH]
+        let compared: Set<UInt8> = [
+            CASTOR_ARG_VALUE, CASTOR_ARG_FD, CASTOR_ARG_PATH, CASTOR_ARG_IN, CASTOR_ARG_IN_FIXED, CASTOR_ARG_IN_IOV,
+            CASTOR_ARG_IN_MSG, CASTOR_ARG_IN_MMSG,
+        ]
+        let kept: Set<UInt8> = [CASTOR_ARG_OUT_MSG, CASTOR_ARG_OUT_MMSG, CASTOR_ARG_OUT_SOCKLEN]
+        let both: Set<UInt8> = [CASTOR_ARG_PATH, CASTOR_ARG_IN_MMSG]
+        for nr in rows {
+            func mask(_ isIn: (UInt8) -> Bool) -> UInt8 {
+                roles(nr).enumerated().reduce(0) { $0 | (isIn($1.element.role) ? 1 << UInt8($1.offset) : 0) }
+            }
+            #expect(row(nr).compared == mask(compared.contains), "\(name(nr))")
+            #expect(row(nr).kept == mask(kept.contains), "\(name(nr))")
+            #expect(
+                row(nr).stored == mask { both.contains($0) || !compared.contains($0) && !neither.contains($0) },
+                "\(name(nr))")
+        }
+    }
+
+    /// What Usual.swift passes over does not concern these calls.
+    @Test func usualCallsAreOrdinary() {
+        let usual = rows.filter { row($0).usual != 0 }
+        #expect(usual.contains(SYS_read) && usual.contains(SYS_write) && usual.contains(SYS_epoll_wait))
+        for nr in usual {
+            let r = row(nr)
+            #expect(r.replay == CASTOR_REPLAY_ELIDE || r.replay == CASTOR_REPLAY_OUTPUT, "\(name(nr))")
+            #expect(r.order == CASTOR_ORDER_BEFORE || r.order == CASTOR_ORDER_AFTER, "\(name(nr))")
+            #expect(r.descriptors == CASTOR_FD_NONE && r.support == CASTOR_SUPPORT_FULL, "\(name(nr))")
+            #expect(r.object == CASTOR_OBJ_FD0 || r.object == CASTOR_OBJ_IPC, "\(name(nr))")
+            #expect(roles(nr).allSatisfy { $0.role != CASTOR_ARG_SPECIAL && $0.role != CASTOR_ARG_PATH }, "\(name(nr))")
+        }
+    }
+
     /// An OUT argument is bounded by the plain value after it; only calls whose result never exceeds the room given
     /// may go without.
     @Test func outputsAreBounded() {

@@ -14,10 +14,16 @@ int memcmp(const void *a, const void *b, size_t n) CASTOR_HIDDEN;
 size_t strlen(const char *s) CASTOR_HIDDEN;
 
 void castor_copy(void *to, const void *from, uint64_t n) {
-    if (n <= 64 && (n & 7) == 0) { /* shorter than the start-up of rep movsb */
-        uint64_t *t = to;
-        const uint64_t *f = from;
-        for (uint64_t i = 0; i < n >> 3; i++) __builtin_memcpy(&t[i], &f[i], 8);
+    if (n >= 8 && n <= 128) { /* shorter than the start-up of rep movsb; the last word may overlap the one before */
+        char *t = to;
+        const char *f = from;
+        uint64_t last, word;
+        __builtin_memcpy(&last, f + n - 8, 8);
+        for (uint64_t i = 0; i < n - 8; i += 8) {
+            __builtin_memcpy(&word, f + i, 8);
+            __builtin_memcpy(t + i, &word, 8);
+        }
+        __builtin_memcpy(t + n - 8, &last, 8);
         return;
     }
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n)::"memory");

@@ -441,6 +441,10 @@ typedef struct castor_argument {
 typedef struct castor_syscall_row {
     const char *_Nullable name;
     uint8_t order, object, replay, descriptors, support, count;
+    /// Derived from the arguments, bit i for argument i: the call is compared by it; the log holds bytes for it; its length
+    /// is kept before the call.
+    uint8_t compared, stored, kept;
+    uint8_t usual;             ///< takes the short way: see syscalls.c
     castor_argument args[6];
     const char *_Nullable note;
 } castor_syscall_row;

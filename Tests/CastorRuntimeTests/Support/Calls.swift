@@ -64,7 +64,7 @@ final class Arena {
     }
 }
 
-struct Call {
+struct Call: @unchecked Sendable {
     let nr: Int32
     let result: Int64
     let arguments: (Arena) -> [UInt64]

@@ -137,6 +137,10 @@ typedef struct castor_thread {
 
 extern __thread castor_thread castor_self CASTOR_HIDDEN __attribute__((tls_model("initial-exec")));
 CASTOR_INLINE castor_thread *_Nonnull castor_me(void) { return &castor_self; }
+/// No signal waits, and none of the states holds in which a call takes a way of its own.
+CASTOR_INLINE int castor_is_undisturbed(const castor_thread *_Nonnull me) {
+    return (me->pending_signals | me->vforked | me->writing | me->disturbed) == 0;
+}
 
 /// CASTOR_MODE_*: off until the segment is mapped, and again once recording has been given up.
 extern uint32_t castor_mode CASTOR_HIDDEN;
