@@ -25,7 +25,8 @@ private let flagReset: UInt64 = 0x8000_0000
     if signal == 0 || signal > 64 || f.pointee.a3 != 8 { return -22 }
     if signal == UInt64(CASTOR_SIGCANCEL) { return 0 }  // libc's, answered by castor_cancel_self
     let kept = castor_action_at(signal)
-    let before = kept.pointee
+    var before = kept.pointee
+    if f.pointee.a1 == 0, before.handler == 0, isRustAsking(signal) { before.handler = 1 }
     if f.pointee.a1 != 0 {
         if signal == 9 || signal == 19 { return -22 }
         let wanted = memory(f.pointee.a1).assumingMemoryBound(to: castor_action.self).pointee
@@ -46,6 +47,17 @@ private let flagReset: UInt64 = 0x8000_0000
     }
     if f.pointee.a2 != 0 { memory(f.pointee.a2).assumingMemoryBound(to: castor_action.self).pointee = before }
     return 0
+}
+
+/// The first question of a Rust program about what happens at a bad address is its library's, before any thread is made.
+/// The answer is that the signal is ignored, which for a fault means nothing; later answers are true.
+@_noLocks private func isRustAsking(_ signal: UInt64) -> Bool {
+    let bit = UInt32(1) << UInt32(truncatingIfNeeded: signal)
+    guard signal == 11 || signal == 7, process.pointee.asked & bit == 0, process.pointee.multithreaded == 0 else {
+        return false
+    }
+    process.pointee.asked |= bit
+    return castor_is_rust() != 0
 }
 
 /// Dispositions and masks are events: a signal that arrives before one changes is handled before. Not so what libc

@@ -73,6 +73,20 @@ extension Integration {
             }
         }
 
+        /// Rust's library would have every thread enter its guard page in a table, whose nodes are full at eleven
+        /// threads: who makes the next node is decided by a lock that castor does not see.
+        @Test func rustKeepsNoTableOfItsThreads() throws {
+            let guest = AtomicGuest(name: "atomics", variant: "rust")
+            guard try guest.isBuilt else { return }
+            for _ in 0..<Series.count(soak: 100, reduced: 3) {
+                let workspace = try Workspace()
+                let recording = try Recording.make(try guest.words(40), in: workspace)
+                workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+                recording.expectSame()
+                if workspace.isKept { break }
+            }
+        }
+
         /// The schedule that is replayed is a schedule that was recorded: two recordings differ.
         @Test(arguments: ["spinlock", "fetch_ops", "volatiles", "memory_orders"])
         func recordingsDiffer(_ name: String) throws {

@@ -170,7 +170,7 @@ typedef struct castor_process {
     uint64_t syscall_start, syscall_end; ///< libc's syscall(): the program's own system calls
     uint64_t processors[16];   ///< chaos: the affinity at the start
     uint32_t stopped;          ///< chaos: threads that stand still
-    uint32_t spare;
+    uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
 extern castor_process castor_proc CASTOR_HIDDEN;
@@ -335,6 +335,11 @@ extern char castor_runtime_path[512] CASTOR_HIDDEN;
 CASTOR_INLINE char *_Nonnull castor_exec_path(castor_exec *_Nonnull x) { return x->path; }
 CASTOR_INLINE char *_Nonnull castor_exec_name(castor_exec *_Nonnull x) { return x->name; }
 CASTOR_INLINE char *_Nonnull castor_exec_words(castor_exec *_Nonnull x) { return x->words; }
+
+// MARK: - Programs of Rust's (rust.c)
+
+/// Whether Rust's compiler made the running program.
+CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_is_rust(void);
 
 // MARK: - Policy (Swift)
 
