@@ -21,7 +21,7 @@ private let patienceOfThread: UInt64 = 2_000_000
 private let patienceOfAll: UInt64 = 2_000_000_000
 private let monotonicClock: UInt64 = 1
 
-@inline(__always) private var forksWord: UnsafeMutablePointer<UInt32> { castor_process_forks(process) }
+@inline(__always) var forksWord: UnsafeMutablePointer<UInt32> { castor_process_forks(process) }
 
 // MARK: - Recording
 
@@ -122,6 +122,10 @@ private let monotonicClock: UInt64 = 1
 @_noLocks func unblockSignals(_ f: Frame) { kernel(SYS_rt_sigprocmask, setMask, address(scratch(f) + 6), 0, 8) }
 
 extension UnsafeMutablePointer where Pointee == castor_ring {
+    /// The thread has left its call. It says so before it looks at the count of forks: one that forks counts before it looks
+    /// who stands still (with a memory barrier of all threads in between), so that one of the two sees the other.
+    @inline(__always) @_noLocks func resume() { castor_store32(castor_ring_waiting(self), CASTOR_RUNNING) }
+
     /// Another thread forks or has forked since this stream's last event.
     @inline(never) @_noLocks func noticeFork() -> Bool {
         pointee.waiting = CASTOR_WAIT_TURN

@@ -213,9 +213,9 @@ func castor_syscall_exit(_ f: Frame) {
 
 @inline(__always) @_noLocks private func recordReturn(_ me: Thread, _ f: Frame, _ row: Row) {
     let ring = me.pointee.ring.unsafelyUnwrapped
-    ring.pointee.waiting = CASTOR_RUNNING
+    ring.resume()
     if me.pointee.writing != 0 { Descriptors.leaveOutput(me) }  // first: others wait for it even if recording has ended
-    if ring.pointee.forks != process.pointee.forks { recordBegin(me, f) }  // its place is one from before the fork
+    if ring.pointee.forks != castor_load32(forksWord) { recordBegin(me, f) }  // its place is one from before the fork
     guard ring.makeRoom() else { return }
     let changes = changesDescriptors(row, f)
     if changes, me.pointee.ordered != 0 {

@@ -33,7 +33,9 @@ import CTSXShim
 /// What `recordReturn` does, where the event lies in one piece in the ring, nobody has forked since the call began, and what
 /// was written is not mapped anywhere.
 @inline(__always) @_noLocks func recordUsualReturn(_ me: Thread, _ f: Frame) -> Bool {
-    guard isRecording, let ring = me.pointee.ring, ring.pointee.forks == process.pointee.forks else { return false }
+    guard isRecording, let ring = me.pointee.ring else { return false }
+    ring.resume()
+    if ring.pointee.forks != castor_load32(forksWord) { return false }
     let row = castor_syscall_row_at(f.pointee.nr)
     if row.pointee.object == CASTOR_OBJ_FD0, Descriptors.kind(f.pointee.a0) == DescriptorKind.mapped { return false }
     var from: UInt64 = 0
@@ -50,7 +52,6 @@ import CTSXShim
     if end &- ring.pointee.cached_head > ring.capacity || (tail & ring.pointee.mask) &+ (end &- tail) > ring.capacity {
         return false
     }
-    ring.pointee.waiting = CASTOR_RUNNING
     if row.pointee.order == CASTOR_ORDER_AFTER {
         f.pointee.shard = shard(row, f)
         f.pointee.version = takeVersion(f.pointee.shard)
