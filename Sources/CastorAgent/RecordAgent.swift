@@ -50,8 +50,9 @@ final class RecordAgent {
         var written: UInt64 = 0
         var ended: Int?
         var hasNoted = false
-        while outcome == nil || (!isAbandoned && processes.anyAlive) {
+        while outcome == nil || (!isAbandoned && anyAlive()) {
             let moved = try drainAll()
+            seeNewborn()
             receive()
             let now = time(nil)
             if now != flushed {  // what is on disk is at most about a second behind
@@ -69,8 +70,22 @@ final class RecordAgent {
                     noteSurvivors()
                 }
             }
-            if outcome == nil || processes.anyAlive { segment.sleep(milliseconds: pause) { false } }
+            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { false } }
         }
+    }
+
+    /// Children that have no ring yet.
+    private func seeNewborn() {
+        let newborn = castor_segment_newborn(segment.base)
+        for i in 0..<Int(CASTOR_NEWBORN) where castor_load32(newborn + i) != 0 {
+            processes.see(castor_exchange32(newborn + i, 0))
+        }
+    }
+
+    /// Whoever ends has made its children known before: they are looked for last.
+    private func anyAlive() -> Bool {
+        seeNewborn()
+        return processes.anyAlive
     }
 
     private func receive() {

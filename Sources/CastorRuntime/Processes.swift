@@ -155,12 +155,29 @@ let vforkMark = vforks
     lockHeap()
 }
 
+/// Tells the agent of a child, so that recording does not end before the child has begun.
+@_noLocks func announce(_ child: Int64) {
+    guard isRecording, child > 0 else { return }
+    let newborn = castor_segment_newborn(segment)
+    while true {
+        var i = 0
+        while i < Int(CASTOR_NEWBORN) {
+            if castor_cas32(newborn + i, 0, UInt32(truncatingIfNeeded: child)) != 0 { return }
+            i &+= 1
+        }
+        if castor_load32(stoppedWord) != 0 || agentIsGone() { return }
+        wakeAgent()
+        sleepOn(address(newborn), castor_load32(newborn), milliseconds: 1)
+    }
+}
+
 /// Both sides of a fork, before either goes on.
 @_noLocks func leaveFork(_ me: Thread, _ f: Frame) {
     let attached = me.pointee.ring != nil && castor_mode_now() != CASTOR_MODE_OFF && me.pointee.vforked == 0
     if attached { unlockHeap() }
     if process.pointee.forks & 1 != 0 { endCut(me, f) }
     if f.pointee.result != 0 {
+        announce(f.pointee.result)
         if f.pointee.flags & masked != 0 { unblockSignals(f) }
         return
     }

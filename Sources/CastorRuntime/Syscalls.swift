@@ -58,7 +58,7 @@ func castor_syscall_exit(_ f: Frame) {
         if f.pointee.result == 0 { return }
     }
     if f.pointee.flags & Mark.vforks != 0 {
-        if me.pointee.vforked != 0 { me.pointee.vforked = 0 } else { giveBack(me) }
+        if me.pointee.vforked != 0 { me.pointee.vforked = 0 } else { giveBack(me, f.pointee.result) }
     }
     if f.pointee.flags & Mark.silent != 0 {
         if f.pointee.nr == UInt64(SYS_futex), !wakes(f.pointee.a1) { blockedInReal(me, false) }

@@ -32,7 +32,8 @@ import CTSXShim
 }
 
 /// The parent goes on: the child has executed a program, ended, or was never made.
-@_noLocks func giveBack(_ me: Thread) {
+@_noLocks func giveBack(_ me: Thread, _ result: Int64) {
+    announce(result)  // between its exec and its first event the child has no ring
     me.pointee.vfork_depth &-= 1
     let lender = castor_lender_at(me, me.pointee.vfork_depth)
     if let childs = me.pointee.ring, childs != lender.pointee.ring, childs.pointee.stream == lender.pointee.child {
@@ -80,7 +81,7 @@ func castor_vfork_after(_ result: UnsafeMutablePointer<Int64>) -> UInt64 {
         me.pointee.vforked = 0
         return lender.pointee.return_address
     }
-    giveBack(me)
+    giveBack(me, result.pointee)
     if isReplaying {
         result.pointee = lender.pointee.result
     } else {

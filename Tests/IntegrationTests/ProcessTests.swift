@@ -79,6 +79,18 @@ extension Integration {
             recording.expectSame()
         }
 
+        /// On one processor a parent may well have ended before its child first runs.
+        @Test func parentEndsBeforeItsChildBegins() throws {
+            for _ in 0..<Series.count(soak: 200, reduced: 20) {
+                let workspace = try Workspace()
+                let script = "(sleep 0.02; date +%N; /bin/echo last) & exec /bin/echo first"
+                let running = try Recording.start(["sh", "-c", script], in: workspace, wrapper: ["taskset", "-c", "0"])
+                let recording = try running.finish()
+                recording.expectSame(orders: [.partial])
+                if workspace.isKept { break }
+            }
+        }
+
         /// Whoever does not want to wait for what the program left behind interrupts castor, and loses nothing.
         @Test func interruptedWait() throws {
             let workspace = try Workspace()

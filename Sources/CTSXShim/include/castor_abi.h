@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 2u
+#define CASTOR_ABI_VERSION 3u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -290,6 +290,7 @@ typedef struct castor_shared_map {
 /// First shard for objects known by address or description number.
 #define CASTOR_SHARD_FIRST 8u
 
+#define CASTOR_NEWBORN 64u
 typedef struct castor_segment {
     uint64_t magic;
     uint32_t abi;
@@ -341,6 +342,9 @@ typedef struct castor_segment {
     uint64_t polled[CASTOR_POLLED];
     /// Hashes of programs that were said to be unrecorded.
     uint64_t said[32];
+    /// Recording: process ids of children that the agent does not know yet, 0: free. Parents put them there, for a child may
+    /// not have had the processor yet when its parent has ended.
+    uint32_t newborn[CASTOR_NEWBORN];
     /// Replay: a directory that the runtime may make and use; the tool removes it.
     char scratch[128];
     /// Names of the programs that are recorded, each NUL-terminated; empty: all.
