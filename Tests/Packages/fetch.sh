@@ -8,8 +8,11 @@ apt=$(realpath "$3")
 
 say() { printf 'packages: %s\n' "$*" >&2; }
 
+# private_apt get|cache WORDS...
 private_apt() {
-    apt-get -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/sources.d" \
+    local tool=$1
+    shift
+    "apt-$tool" -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/sources.d" \
         -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User= \
         -o APT::Get::List-Cleanup=false "$@"
 }
@@ -30,13 +33,23 @@ derive_sources() {
 if [[ ! -e $apt/ready ]]; then
     derive_sources
     # One source that has no sources must not keep the others from being read.
-    private_apt update >"$apt/update.log" 2>&1 || say "not every list was read: $apt/update.log"
+    private_apt get update >"$apt/update.log" 2>&1 || say "not every list was read: $apt/update.log"
     touch "$apt/ready"
 fi
 
 rm -rf "$directory" "$apt/$name"
 mkdir -p "$apt/$name" "$(dirname "$directory")"
-if ! (cd "$apt/$name" && private_apt source --download-only "$name") >"$apt/$name.log" 2>&1; then
+# A list can be ahead of what its mirror has: the newest version that is there is taken.
+fetch() {
+    local version
+    for version in $(private_apt cache showsrc --only-source "$name" | sed -n 's/^Version: //p' | sort -Vru); do
+        rm -f "$apt/$name"/*
+        (cd "$apt/$name" && private_apt get source --download-only "$name=$version") && return
+        say "$name $version is not to be had"
+    done
+    return 1
+}
+if ! fetch >"$apt/$name.log" 2>&1; then
     rm -f "$apt/ready"
     tail -n 5 "$apt/$name.log" >&2
     say "cannot fetch the source of $name"
