@@ -8,6 +8,8 @@ struct Access {
     tree loaded = NULL_TREE, stored = NULL_TREE;
 };
 
+} // namespace
+
 bool isMemory(tree operand) {
     if (!REFERENCE_CLASS_P(operand) && !DECL_P(operand)) return false;
     // A part of a register, or a register as another type, has the form of a reference.
@@ -22,6 +24,8 @@ bool isConcerned(tree operand, bool shared) {
     return shared && !isLocal(operand) && !(base && DECL_P(base) && TREE_READONLY(base));
 }
 
+namespace {
+
 Access accessOf(gimple *statement, bool shared) {
     if (!gimple_assign_single_p(statement) || gimple_clobber_p(statement)) return {};
     tree target = gimple_assign_lhs(statement), source = gimple_assign_rhs1(statement);
@@ -34,6 +38,12 @@ Access accessOf(gimple *statement, bool shared) {
 bool isBitField(tree reference) {
     return TREE_CODE(reference) == BIT_FIELD_REF || TREE_CODE(reference) == REALPART_EXPR ||
            TREE_CODE(reference) == IMAGPART_EXPR || TREE_CODE(reference) == VIEW_CONVERT_EXPR ||
+           (TREE_CODE(reference) == COMPONENT_REF && DECL_BIT_FIELD(TREE_OPERAND(reference, 1)));
+}
+
+/// A part of a word, without an address.
+bool isPart(tree reference) {
+    return TREE_CODE(reference) == BIT_FIELD_REF ||
            (TREE_CODE(reference) == COMPONENT_REF && DECL_BIT_FIELD(TREE_OPERAND(reference, 1)));
 }
 
@@ -51,25 +61,93 @@ unsigned functionSize(tree reference) {
     return bytes == 16 && get_object_alignment(reference) < 128 ? 0 : bytes;
 }
 
-void rewriteLoad(gimple *statement, tree reference, unsigned bytes) {
-    Sequence sequence(gimple_location(statement));
-    tree bits = sequence.call("volatile_load", bytes, unsignedOf(bytes), {sequence.addressOf(reference)});
-    tree target = gimple_assign_lhs(statement);
-    sequence.assign(target, sequence.convert(bits, TREE_TYPE(target)));
+void replace(gimple *statement, Sequence &sequence) {
     gimple_stmt_iterator place = gsi_for_stmt(statement);
     sequence.insertBefore(&place);
     unlink_stmt_vdef(statement);
     gsi_remove(&place, true);
 }
 
+void rewriteLoad(gimple *statement, tree reference, unsigned bytes) {
+    Sequence sequence(gimple_location(statement));
+    tree bits = sequence.call("volatile_load", bytes, unsignedOf(bytes), {sequence.addressOf(reference)});
+    tree target = gimple_assign_lhs(statement);
+    sequence.assign(target, sequence.convert(bits, TREE_TYPE(target)));
+    replace(statement, sequence);
+}
+
+const char *storeOf(tree reference) { return TREE_THIS_VOLATILE(reference) ? "volatile_store" : "plain_store"; }
+
 void rewriteStore(gimple *statement, tree reference, unsigned bytes) {
     Sequence sequence(gimple_location(statement));
     tree value = sequence.convert(gimple_assign_rhs1(statement), unsignedOf(bytes));
-    sequence.call("volatile_store", bytes, void_type_node, {sequence.addressOf(reference), value});
-    gimple_stmt_iterator place = gsi_for_stmt(statement);
-    sequence.insertBefore(&place);
-    unlink_stmt_vdef(statement);
-    gsi_remove(&place, true);
+    sequence.call(storeOf(reference), bytes, void_type_node, {sequence.addressOf(reference), value});
+    replace(statement, sequence);
+}
+
+/// Copies of structures, and accesses of a size or alignment that no function has: those go by way of a local.
+void rewriteCopy(gimple *statement, tree target, tree source) {
+    Sequence sequence(gimple_location(statement));
+    const bool isStore = isMemory(target), isLoad = isMemory(source);
+    const unsigned sides = (isStore && !isLocal(target) ? toShared : 0u) | (isLoad && !isLocal(source) ? fromShared : 0u);
+    tree size = sizeOf(TREE_TYPE(isStore ? target : source));
+    if (isStore && isLoad) {
+        sequence.copy(sequence.addressOf(target), sequence.addressOf(source), size, sides);
+    } else if (isStore && TREE_CODE(source) == CONSTRUCTOR && !CONSTRUCTOR_NELTS(source)) {
+        sequence.call("__castor_fill", void_type_node, {sequence.addressOf(target), integer_zero_node, size});
+    } else if (isStore) {
+        tree local = create_tmp_var(TREE_TYPE(target));
+        tree address = sequence.addressOf(local); // first: it makes the variable memory
+        sequence.assign(local, source);
+        sequence.copy(sequence.addressOf(target), address, size, sides);
+    } else {
+        tree local = create_tmp_var(TREE_TYPE(source));
+        sequence.copy(sequence.addressOf(local), sequence.addressOf(source), size, sides);
+        sequence.assign(target, local);
+    }
+    replace(statement, sequence);
+}
+
+/// A bit-field in the word that the C memory model lets an access of it touch.
+struct BitField {
+    tree word = NULL_TREE; // the reference to it; null: there is none of a function's size
+    unsigned bytes = 0, position = 0, bits = 0;
+
+    explicit BitField(tree reference) {
+        if (TREE_CODE(reference) != COMPONENT_REF) return;
+        tree field = TREE_OPERAND(reference, 1), whole = DECL_BIT_FIELD_REPRESENTATIVE(field);
+        if (!whole || !tree_fits_uhwi_p(DECL_FIELD_OFFSET(field)) || !tree_fits_uhwi_p(DECL_FIELD_OFFSET(whole))) return;
+        bytes = callSize(TREE_TYPE(whole));
+        if (!bytes || bytes > 8) return;
+        position = (tree_to_uhwi(DECL_FIELD_OFFSET(field)) - tree_to_uhwi(DECL_FIELD_OFFSET(whole))) * BITS_PER_UNIT +
+                   tree_to_uhwi(DECL_FIELD_BIT_OFFSET(field)) - tree_to_uhwi(DECL_FIELD_BIT_OFFSET(whole));
+        bits = tree_to_uhwi(DECL_SIZE(field));
+        word = build3(COMPONENT_REF, TREE_TYPE(whole), unshare_expr(TREE_OPERAND(reference, 0)), whole, NULL_TREE);
+    }
+};
+
+void rewriteBitField(gimple *statement, tree reference, const BitField &field, bool isStore) {
+    Sequence sequence(gimple_location(statement));
+    tree type = unsignedOf(field.bytes), address = sequence.addressOf(field.word);
+    const unsigned width = field.bytes * BITS_PER_UNIT;
+    const auto shift = [](unsigned bits) { return build_int_cst(integer_type_node, bits); };
+    tree word = sequence.call("volatile_load", field.bytes, type, {address});
+    if (isStore) {
+        const wide_int mask = wi::shifted_mask(field.position, field.bits, false, width);
+        tree value = sequence.convert(gimple_assign_rhs1(statement), type);
+        value = sequence.compute(LSHIFT_EXPR, type, value, shift(field.position));
+        value = sequence.compute(BIT_AND_EXPR, type, value, wide_int_to_tree(type, mask));
+        word = sequence.compute(BIT_AND_EXPR, type, word, wide_int_to_tree(type, wi::bit_not(mask)));
+        word = sequence.compute(BIT_IOR_EXPR, type, word, value);
+        sequence.call(storeOf(reference), field.bytes, void_type_node, {address, word});
+    } else {
+        tree target = gimple_assign_lhs(statement);
+        word = sequence.compute(LSHIFT_EXPR, type, word, shift(width - field.position - field.bits));
+        tree extended = TYPE_UNSIGNED(TREE_TYPE(reference)) ? type : signed_type_for(type);
+        word = sequence.compute(RSHIFT_EXPR, extended, sequence.convert(word, extended), shift(width - field.bits));
+        sequence.assign(target, sequence.convert(word, TREE_TYPE(target)));
+    }
+    replace(statement, sequence);
 }
 
 void rewriteOther(gimple *statement, tree reference, bool isStore) {
@@ -102,9 +180,17 @@ void rewriteAccess(gimple *statement) {
     const bool isStore = isMemory(target), isLoad = isMemory(source);
     tree reference = isStore && !(isLoad && isLocal(target)) ? target : source;
     const unsigned bytes = functionSize(reference);
-    if (bytes && isStore && is_gimple_val(source) && !isBitField(target)) rewriteStore(statement, target, bytes);
-    else if (bytes && isLoad && !isStore) rewriteLoad(statement, source, bytes);
-    else rewriteOther(statement, reference, isStore);
+    if (bytes && isStore && is_gimple_val(source) && !isBitField(target)) return rewriteStore(statement, target, bytes);
+    if (bytes && isLoad && !isStore) return rewriteLoad(statement, source, bytes);
+    const BitField field(reference);
+    if (isPart(reference)) {
+        if (field.word) rewriteBitField(statement, reference, field, isStore);
+        else rewriteOther(statement, reference, isStore);
+    } else if (TREE_THIS_VOLATILE(reference) && !AGGREGATE_TYPE_P(TREE_TYPE(reference))) {
+        rewriteOther(statement, reference, isStore);
+    } else {
+        rewriteCopy(statement, target, source);
+    }
 }
 
 } // namespace castor

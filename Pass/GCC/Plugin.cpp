@@ -40,8 +40,9 @@ bool isIgnored(tree function) {
 
 std::string kindOf(gimple *statement) {
     if (auto *call = dyn_cast<gcall *>(statement)) {
-        const std::string kind = atomicKind(call);
-        return kind.empty() ? intrinsicKind(call) : kind;
+        std::string kind = atomicKind(call);
+        if (kind.empty()) kind = intrinsicKind(call);
+        return kind.empty() ? callKind(call, orderShared) : kind;
     }
     if (auto *assembly = dyn_cast<gasm *>(statement)) return assemblyKind(assembly);
     return accessKind(statement, orderShared);
@@ -49,7 +50,9 @@ std::string kindOf(gimple *statement) {
 
 void rewrite(gimple *statement) {
     if (auto *call = dyn_cast<gcall *>(statement))
-        atomicKind(call).empty() ? rewriteIntrinsic(call) : rewriteAtomic(call);
+        !atomicKind(call).empty()      ? rewriteAtomic(call)
+        : !intrinsicKind(call).empty() ? rewriteIntrinsic(call)
+                                       : rewriteCall(call);
     else if (auto *assembly = dyn_cast<gasm *>(statement)) rewriteAssembly(assembly);
     else rewriteAccess(statement);
 }
@@ -72,6 +75,7 @@ void insertPolls(function *current) {
 
 /// The whole function is looked at before any of it is changed (Steps.h).
 unsigned instrument(function *current) {
+    forgetAddresses();
     std::vector<gimple *> sites;
     basic_block block;
     FOR_EACH_BB_FN(block, current)
@@ -82,6 +86,7 @@ unsigned instrument(function *current) {
             if (kind.compare(0, 8, "skipped.") != 0) sites.push_back(gsi_stmt(place));
         }
     for (gimple *site : sites) rewrite(site);
+    gsi_commit_edge_inserts();
     if (poll) insertPolls(current);
     if (sites.empty() && !poll) return 0;
     mark_virtual_operands_for_renaming(current);

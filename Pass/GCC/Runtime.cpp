@@ -1,4 +1,5 @@
 #include "Runtime.h"
+#include <set>
 #include <vector>
 
 namespace castor {
@@ -8,6 +9,9 @@ bool isWord(tree type) { return INTEGRAL_TYPE_P(type) || POINTER_TYPE_P(type); }
 
 /// Identifiers and their functions, as a list that the garbage collector knows (registerRoots).
 tree declarations = NULL_TREE;
+
+/// Of the function at hand.
+std::set<tree> takenHere;
 
 /// One declaration for each name: all calls of a function have the same type.
 tree declarationOf(const std::string &name, tree result, const std::vector<tree> &types) {
@@ -38,6 +42,26 @@ unsigned callSize(tree type) {
     if (TYPE_MODE(type) == XFmode || !tree_fits_uhwi_p(TYPE_SIZE_UNIT(type))) return 0;
     const unsigned HOST_WIDE_INT bytes = tree_to_uhwi(TYPE_SIZE_UNIT(type));
     return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16 ? bytes : 0;
+}
+
+void forgetAddresses() { takenHere.clear(); }
+
+bool isAddressTaken(tree variable) { return TREE_ADDRESSABLE(variable) && takenHere.count(variable) == 0; }
+
+tree sizeOf(tree type) {
+    if (TYPE_MODE(type) == XFmode) return build_int_cst(unsignedOf(8), 10); // no more is stored
+    tree size = TYPE_SIZE_UNIT(type);
+    return size ? fold_convert(unsignedOf(8), size) : build_int_cst(unsignedOf(8), 0);
+}
+
+tree replacementOf(const std::string &name, tree function) {
+    tree identifier = get_identifier(name.c_str());
+    if (tree known = purpose_member(identifier, declarations)) return TREE_VALUE(known);
+    tree made = build_fn_decl(name.c_str(), TREE_TYPE(function));
+    TREE_NOTHROW(made) = 1;
+    DECL_ATTRIBUTES(made) = tree_cons(get_identifier("leaf"), NULL_TREE, NULL_TREE);
+    declarations = tree_cons(identifier, made, declarations);
+    return made;
 }
 
 bool isRecordable(tree type) {
@@ -98,7 +122,10 @@ tree Sequence::choose(tree condition, tree ifTrue, tree ifFalse) {
 tree Sequence::addressOf(tree reference) {
     gimple_seq made = nullptr;
     tree base = get_base_address(reference);
-    if (base && DECL_P(base)) TREE_ADDRESSABLE(base) = 1; // or the call counts as not touching it
+    if (base && DECL_P(base) && !TREE_ADDRESSABLE(base)) {
+        TREE_ADDRESSABLE(base) = 1; // or the call counts as not touching it
+        takenHere.insert(base);
+    }
     // The optimiser's own form of a reference within a loop.
     tree address = TREE_CODE(reference) == TARGET_MEM_REF ? tree_mem_ref_addr(ptr_type_node, unshare_expr(reference))
                                                           : build_fold_addr_expr(unshare_expr(reference));
@@ -112,6 +139,10 @@ tree Sequence::recorded(tree value) {
     tree bits = convert(convert(value, unsignedOf(callSize(type))), word);
     bits = call("__castor_value", word, {bits});
     return convert(convert(bits, unsignedOf(callSize(type))), type);
+}
+
+void Sequence::copy(tree to, tree from, tree size, unsigned sides) {
+    call("__castor_copy", void_type_node, {to, from, size, build_int_cst(unsignedOf(4), sides)});
 }
 
 void Sequence::assign(tree target, tree value) { add(gimple_build_assign(target, value)); }

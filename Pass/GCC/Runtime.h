@@ -7,6 +7,8 @@
 
 namespace castor {
 
+enum Sides : unsigned { fromShared = 1, toShared = 2 };
+
 /// Builds statements one behind the other; nothing is inserted before one of `insertBefore`,
 /// `insertBehind` and `insertOn`.
 class Sequence {
@@ -23,6 +25,8 @@ public:
     tree compute(tree_code code, tree type, tree first, tree second);
     tree choose(tree condition, tree ifTrue, tree ifFalse);
     tree addressOf(tree reference);
+    /// __castor_copy. `size` in bytes; `sides` are those that other threads may see.
+    void copy(tree to, tree from, tree size, unsigned sides);
     /// What passes through `__castor_value`.
     tree recorded(tree value);
     void assign(tree target, tree value);
@@ -49,6 +53,16 @@ tree unsignedOf(unsigned bytes);
 
 /// The bytes of the runtime's function for a type, or 0 where there is none.
 unsigned callSize(tree type);
+
+/// Whether the program itself takes a variable's address, not only `Sequence::addressOf` since the last call of the other.
+bool isAddressTaken(tree variable);
+void forgetAddresses();
+
+/// The bytes of memory that values of a type fill, as an argument of 64 bits.
+tree sizeOf(tree type);
+
+/// A function of castor's in the place of another, of the same type.
+tree replacementOf(const std::string &name, tree function);
 
 /// Whether the type's values can go through `__castor_value`.
 bool isRecordable(tree type);

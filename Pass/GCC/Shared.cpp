@@ -6,7 +6,7 @@ bool isLocal(tree reference) {
     tree base = get_base_address(reference);
     if (!base || !DECL_P(base)) return false;
     if (VAR_P(base) && DECL_HARD_REGISTER(base)) return true;
-    return !is_global_var(base) && !TREE_ADDRESSABLE(base);
+    return !is_global_var(base) && !isAddressTaken(base);
 }
 
 void recordResult(gimple *statement, tree *result) {

@@ -23,6 +23,14 @@ void rewriteIntrinsic(gcall *call);
 std::string accessKind(gimple *statement, bool shared);
 void rewriteAccess(gimple *statement);
 
+/// Whether an operand is memory, and whether an access of it is to be seen.
+bool isMemory(tree operand);
+bool isConcerned(tree operand, bool shared);
+
+/// With `shared`: the C library's functions on memory, and structures that calls take or return by value.
+std::string callKind(gcall *call, bool shared);
+void rewriteCall(gcall *call);
+
 /// Inline assembly. What is not recorded is warned of.
 std::string assemblyKind(gasm *assembly);
 void rewriteAssembly(gasm *assembly);

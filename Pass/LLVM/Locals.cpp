@@ -18,7 +18,8 @@ bool callEscapes(const CallBase &call, const Use &use) {
     // An operand in memory: the assembly is given the object, not its address.
     if (const auto *assembly = dyn_cast<InlineAsm>(call.getCalledOperand()))
         return !StringRef(assembly->getConstraintString()).contains('*');
-    return !call.doesNotCapture(call.getArgOperandNo(&use));
+    const unsigned argument = call.getArgOperandNo(&use);
+    return !call.doesNotCapture(argument) && !call.isByValArgument(argument);
 }
 
 bool useEscapes(const Use &use) {

@@ -1,4 +1,5 @@
 #include "Plan.h"
+#include "../Common/Library.h"
 #include "InlineAssembly.h"
 #include "Locals.h"
 #include "Values.h"
@@ -60,7 +61,7 @@ private:
     Locals locals;
 
     Site &add(Instruction &at, Step step, std::string kind) {
-        sites.push_back({&at, step, std::move(kind), nullptr, {}, {}});
+        sites.push_back({&at, step, std::move(kind), nullptr, {}, {}, 0});
         return sites.back();
     }
 
@@ -93,6 +94,8 @@ private:
         // The 16-byte functions may use instructions that fault on an odd address.
         if (size && (size < 16 || align.value() >= 16))
             add(at, atomic ? Step::atomic : Step::access, kind);
+        else if (!atomic && !isVolatile)
+            add(at, Step::copy, kind).sides = isa<StoreInst>(at) ? toShared : fromShared;
         else
             addRegion(at, kind, address, isa<StoreInst>(at) ? bytes(layout.getTypeStoreSize(type)) : nullptr);
     }
@@ -117,9 +120,13 @@ private:
             sites.push_back(planAssembly(call, locals));
             return;
         }
+        if (options.orderShared) byValue(call);
         const Function *callee = call.getCalledFunction();
         StringRef name = callee ? callee->getName() : "";
-        if (!name.consume_front("llvm.")) return;
+        if (!name.consume_front("llvm.")) {
+            if (options.orderShared && callee && callee->isDeclaration() && !libraryFunction(name.str()).empty()) library(call);
+            return;
+        }
         if (name == "x86.rdtsc" || name == "readcyclecounter")
             add(call, Step::timeStamp, "intrinsic.rdtsc");
         else if (makesValue(name))
@@ -128,6 +135,32 @@ private:
             memory(call, call.getArgOperand(1));
         else if (name.consume_front("memset."))
             memory(call, nullptr);
+        else if (options.orderShared && isMasked(name))
+            addRegion(call, "plain.masked", nullptr, nullptr);
+    }
+
+    /// Accesses by parts of a vector, as the mask says. What they load is recorded.
+    static bool isMasked(StringRef name) {
+        return name.consume_front("masked.load.") || name.consume_front("masked.store.") ||
+               name.consume_front("masked.gather.") || name.consume_front("masked.scatter.") ||
+               name.consume_front("masked.expandload.") || name.consume_front("masked.compressstore.");
+    }
+
+    bool mayPointToShared(const CallBase &call, const Value *argument) {
+        return argument->getType()->isPointerTy() && mayBeShared(call, argument);
+    }
+
+    void library(CallBase &call) {
+        if (any_of(call.args(), [&](const Use &argument) { return mayPointToShared(call, argument); }))
+            add(call, Step::library, "plain.library");
+    }
+
+    /// Structures that are passed by value in memory: the call copies them, from wherever they are.
+    void byValue(CallBase &call) {
+        unsigned arguments = 0;
+        for (unsigned i = 0; i < call.arg_size() && i < 32; i++)
+            if (call.isByValArgument(i) && mayPointToShared(call, call.getArgOperand(i))) arguments |= 1u << i;
+        if (arguments) add(call, Step::byValue, "plain.argument").sides = arguments;
     }
 
     static bool makesValue(StringRef name) {
@@ -135,20 +168,21 @@ private:
                name.consume_front("x86.rdrand.") || name.consume_front("x86.rdseed.");
     }
 
-    /// The memcpy family. What it wrote is recorded, so it is ordered by one of its addresses: that which is shared.
+    /// The memcpy family: piece by piece, on the sides that others may see.
     void memory(CallBase &call, Value *source) {
         // Forms of the family that have no flag here are atomic by element, and cannot be volatile.
         const auto *flag = dyn_cast<ConstantInt>(call.getArgOperand(3));
         if (!flag || !flag->getType()->isIntegerTy(1)) return;
         if (flag->isZero() && !options.orderShared) return;
         Value *target = call.getArgOperand(0);
-        Value *address = !locals.hold(target) ? target : source && !locals.hold(source) ? source : nullptr;
-        if (!address) {
-            if (flag->isOne()) add(call, Step::count, "skipped.local");
-            return;
-        }
-        addRegion(call, flag->isOne() ? "volatile.memory" : "plain.memory", address, nullptr);
-        sites.back().written.push_back({target, call.getArgOperand(2)});
+        if (isOtherSpace(call, target) || (source && isOtherSpace(call, source))) return;
+        const unsigned sides =
+            (locals.hold(target) ? 0u : unsigned(toShared)) |
+            (source && mayBeShared(call, source) ? unsigned(fromShared) : 0u);
+        if (sides)
+            add(call, Step::copy, flag->isOne() ? "volatile.memory" : "plain.memory").sides = sides;
+        else if (flag->isOne())
+            add(call, Step::count, "skipped.local");
     }
 };
 

@@ -1,4 +1,5 @@
 #include "Rewriter.h"
+#include "../Common/Library.h"
 #include "Values.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfoMetadata.h"
@@ -46,6 +47,9 @@ bool Rewriter::apply(const Site &site) {
         return true;
     }
     case Step::value: recordResult(*site.at, *site.at->getNextNode()); return true;
+    case Step::copy: copy(site); return true;
+    case Step::byValue: byValue(site); return true;
+    case Step::library: library(cast<CallBase>(*site.at)); return true;
     case Step::region: region(site); return true;
     }
     return false;
@@ -131,13 +135,82 @@ void Rewriter::access(Instruction &at) {
     Type *integer = builder.getIntNTy(bytes * 8);
     Value *pointer = address(builder, getLoadStorePointerOperand(&at));
     if (store) {
-        call(builder, sized("volatile_store", integer), builder.getVoidTy(),
+        call(builder, sized(store->isVolatile() ? "volatile_store" : "plain_store", integer), builder.getVoidTy(),
              {pointer, toInteger(builder, store->getValueOperand(), bytes)});
         at.eraseFromParent();
     } else {
         Value *loaded = call(builder, sized("volatile_load", integer), integer, {pointer});
         replace(at, fromInteger(builder, loaded, type));
     }
+}
+
+AllocaInst *Rewriter::temporary(Instruction &at, Type *type, Align align) {
+    BasicBlock &entry = at.getFunction()->getEntryBlock();
+    IRBuilder<> builder(&entry, entry.begin());
+    AllocaInst *made = builder.CreateAlloca(type);
+    made->setAlignment(std::max(align, made->getAlign()));
+    return made;
+}
+
+void Rewriter::makeCopy(IRBuilder<> &builder, Value *to, Value *from, Value *size, unsigned sides) {
+    CallInst *made = call(builder, "__castor_copy", builder.getVoidTy(),
+                          {address(builder, to), address(builder, from),
+                           builder.CreateZExtOrTrunc(size, builder.getInt64Ty()), builder.getInt32(sides)});
+    for (unsigned i : {0, 1}) made->addParamAttr(i, Attribute::NoCapture); // a second pass still sees locals as such
+}
+
+/// The memcpy family, and accesses of a size or alignment that no function has: those go by way of a local.
+void Rewriter::copy(const Site &site) {
+    Instruction &at = *site.at;
+    Builder builder(at);
+    const DataLayout &layout = module.getDataLayout();
+    if (auto *load = dyn_cast<LoadInst>(&at)) {
+        Type *type = load->getType();
+        AllocaInst *local = temporary(at, type, load->getAlign());
+        makeCopy(builder, local, load->getPointerOperand(), builder.getInt64(layout.getTypeStoreSize(type)), site.sides);
+        replace(at, builder.CreateAlignedLoad(type, local, local->getAlign()));
+    } else if (auto *store = dyn_cast<StoreInst>(&at)) {
+        Type *type = store->getValueOperand()->getType();
+        AllocaInst *local = temporary(at, type, store->getAlign());
+        builder.CreateAlignedStore(store->getValueOperand(), local, local->getAlign());
+        makeCopy(builder, store->getPointerOperand(), local, builder.getInt64(layout.getTypeStoreSize(type)), site.sides);
+        at.eraseFromParent();
+    } else {
+        auto &family = cast<CallBase>(at);
+        Value *target = family.getArgOperand(0), *second = family.getArgOperand(1), *size = family.getArgOperand(2);
+        if (second->getType()->isPointerTy())
+            makeCopy(builder, target, second, size, site.sides);
+        else
+            call(builder, "__castor_fill", builder.getVoidTy(),
+                 {address(builder, target), builder.CreateZExt(second, builder.getInt32Ty()),
+                  builder.CreateZExtOrTrunc(size, builder.getInt64Ty())})
+                ->addParamAttr(0, Attribute::NoCapture);
+        if (auto *invoke = dyn_cast<InvokeInst>(&at)) builder.CreateBr(invoke->getNormalDest());
+        at.eraseFromParent();
+    }
+}
+
+void Rewriter::byValue(const Site &site) {
+    auto &at = cast<CallBase>(*site.at);
+    Builder builder(at);
+    for (unsigned i = 0; i < at.arg_size() && i < 32; i++) {
+        if (!(site.sides >> i & 1)) continue;
+        Type *type = at.getParamByValType(i);
+        AllocaInst *local = temporary(at, type, at.getParamAlign(i).valueOrOne());
+        makeCopy(builder, local, at.getArgOperand(i), builder.getInt64(module.getDataLayout().getTypeAllocSize(type)),
+                 fromShared);
+        at.setArgOperand(i, builder.CreatePointerCast(local, at.getArgOperand(i)->getType()));
+    }
+}
+
+/// Nothing is known of castor's function, but that it keeps no pointer which the library's does not keep.
+void Rewriter::library(CallBase &at) {
+    AttributeList attributes;
+    for (unsigned i = 0; i < at.arg_size(); i++)
+        if (at.doesNotCapture(i)) attributes = attributes.addParamAttribute(at.getContext(), i, Attribute::NoCapture);
+    at.setCalledFunction(module.getOrInsertFunction(libraryFunction(at.getCalledFunction()->getName().str()),
+                                                    at.getFunctionType()));
+    at.setAttributes(attributes);
 }
 
 void Rewriter::region(const Site &site) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "Site.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/Module.h"
 
 namespace castor {
@@ -23,6 +24,11 @@ private:
 
     void atomic(llvm::Instruction &at);
     void access(llvm::Instruction &at);
+    void copy(const Site &site);
+    void byValue(const Site &site);
+    void library(llvm::CallBase &call);
+    llvm::AllocaInst *temporary(llvm::Instruction &at, llvm::Type *type, llvm::Align align);
+    void makeCopy(llvm::IRBuilder<> &builder, llvm::Value *to, llvm::Value *from, llvm::Value *size, unsigned sides);
     void compareExchange(llvm::AtomicCmpXchgInst &at);
     void region(const Site &site);
     void recordResult(llvm::Instruction &at, llvm::Instruction &before);

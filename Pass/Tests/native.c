@@ -169,6 +169,8 @@ __attribute__((target("rdrnd,rdseed"))) static void values(void) {
     SHOW("rdrand", _rdrand64_step(&random) ? random != 0 : 1);
 }
 
+#include "native_plain.h"
+
 static _Atomic int total;
 static atomic_flag held = ATOMIC_FLAG_INIT;
 static int guarded;
@@ -193,6 +195,7 @@ int main(void) {
     moreVolatiles();
     assembly();
     values();
+    plain();
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, work, NULL);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);

@@ -1,8 +1,12 @@
 // The functions of docs/INSTRUMENTATION.md for tests: each is the plain operation, counted, and regions are checked.
 // At the end of the program the count goes to standard error.
+#define _GNU_SOURCE
+#include "../../Sources/CTSXShim/include/castor_plane.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <x86intrin.h>
 
 typedef uint8_t u1;
@@ -80,7 +84,8 @@ static void count(void) {
     void __castor_volatile_store_##N(void *p, u##N value) {                                                            \
         count();                                                                                                       \
         *(volatile u##N *)p = value;                                                                                   \
-    }
+    }                                                                                                                  \
+    void __castor_plain_store_##N(void *p, u##N value) { __castor_volatile_store_##N(p, value); }
 
 FUNCTIONS(1)
 FUNCTIONS(2)
@@ -113,6 +118,27 @@ void __castor_region_end(void *p) {
     require(regions == 1 && region == p, "an end of another region");
     regions = 0;
 }
+
+void __castor_copy(void *to, const void *from, uint64_t size, uint32_t sides) {
+    require(sides >= 1 && sides <= 3, "a copy of nothing shared");
+    count();
+    memmove(to, from, size);
+}
+
+void __castor_fill(void *to, int byte, uint64_t size) {
+    count();
+    memset(to, byte, size);
+}
+
+#define EXPORT
+#define LIBRARY(type, name, parameters, arguments)                                                                     \
+    type __castor_##name parameters {                                                                                  \
+        count();                                                                                                       \
+        return name arguments;                                                                                         \
+    }
+CASTOR_MEMORY_FUNCTIONS(LIBRARY)
+extern void __chk_fail(void);
+CASTOR_CHECKED_FUNCTIONS(CASTOR_CHECKED)
 
 void __castor_poll(void) { count(); }
 

@@ -8,7 +8,7 @@
 // clang odd: region_begin region_end value value
 // gcc odd: region_begin region_end
 // packed: region_begin region_output region_end
-// copy: region_begin region_output region_end
+// copy: copy
 #include <stdint.h>
 
 typedef struct {

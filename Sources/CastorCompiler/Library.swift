@@ -16,15 +16,18 @@ public struct Library: Equatable, Sendable {
     func pluginWords(_ toolchain: Toolchain, _ options: CompilerOptions) -> [SystemString] {
         let plugin = path(toolchain.plugin)
         let settings = pluginSettings(options)
+        // The library's templates, which come compiled, would read and write unseen.
+        let definition: SystemString? = options.ordersSharedMemory ? "-D_GLIBCXX_EXTERN_TEMPLATE=0" : nil
         switch toolchain.family {
         case .clang:
             let load = settings.isEmpty ? [] : ["-fplugin=" + plugin]
             return load + ["-fpass-plugin=" + plugin]
                 + settings.flatMap { ["-Xclang", "-mllvm", "-Xclang", "-castor-" + $0] }
+                + (definition.map { ["-Xclang", $0] } ?? [])
         case .gcc:
             // The plugin first: gcc refuses arguments of one that it has not met.
             let prefix = SystemString("-fplugin-arg-\(toolchain.plugin.dropLast(3))-")
-            return ["-fplugin=" + plugin] + settings.map { prefix + $0 }
+            return ["-fplugin=" + plugin] + settings.map { prefix + $0 } + (definition.map { [$0] } ?? [])
         }
     }
 

@@ -41,7 +41,7 @@ struct EventText {
     private static let operations = [
         "load", "store", "exchange", "fetch_add", "fetch_sub", "fetch_and", "fetch_or", "fetch_xor", "fetch_nand",
         "fetch_max", "fetch_min", "fetch_umax", "fetch_umin", "compare_exchange", "volatile_load", "volatile_store",
-        "region",
+        "region", "plain_store",
     ]
     /// An operation of the compiler plane and its size in bytes: `fetch_add_4`.
     private static func operationName(_ number: UInt16) -> String {

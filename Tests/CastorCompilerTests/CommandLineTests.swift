@@ -198,14 +198,14 @@ extension CommandLine {
         #expect(
             text(try made("-fcastor-poll -c a.c -fcastor-order=shared --castor-stats=s").words)
                 == "-fplugin=/lib/castor/castor-pass-clang-16.so \(clangPlugin) "
-                + settings.joined(separator: " ") + " -c a.c")
+                + settings.joined(separator: " ") + " -Xclang -D_GLIBCXX_EXTERN_TEMPLATE=0 -c a.c")
     }
 
     @Test func optionsFollowGccsPlugin() throws {
         let settings = ["order=shared", "poll", "stats=s"].map { "-fplugin-arg-castor_pass_gcc_12-\($0)" }
         #expect(
             text(try made("-fcastor-poll -c a.c -fcastor-order=shared --castor-stats=s", gcc).words)
-                == "\(gccPlugin) \(settings.joined(separator: " ")) -c a.c")
+                == "\(gccPlugin) \(settings.joined(separator: " ")) -D_GLIBCXX_EXTERN_TEMPLATE=0 -c a.c")
     }
 
     @Test(arguments: ["-E a.c", "a.o", "--version"])

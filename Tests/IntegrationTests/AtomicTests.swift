@@ -27,6 +27,14 @@ struct AtomicGuest: CustomTestStringConvertible, Sendable {
         [try Repository.atomicGuest("\(variant)/\(name)")] + arguments.map(String.init)
     }
 
+    /// Those that race in plain memory, built with -fcastor-order=shared.
+    static let sharedVariants = variants.map { "shared/\($0)" }
+    static let shared: [AtomicGuest] = {
+        let files = try? FileManager.default.contentsOfDirectory(atPath: Repository.guestSource("atomics/shared"))
+        let names = (files ?? []).filter { !$0.hasSuffix(".h") }.map { String($0[..<$0.lastIndex(of: ".")!]) }
+        return names.sorted().flatMap { name in sharedVariants.map { AtomicGuest(name: name, variant: $0) } }
+    }()
+
     /// Rust's is there only where Rust is.
     var isBuilt: Bool {
         get throws {
@@ -40,7 +48,10 @@ extension Integration {
     @Suite struct AtomicTests {
         private static let threads = [2, 4, 16]
 
-        @Test func guestsAreFound() { #expect(AtomicGuest.names.count > 30) }
+        @Test func guestsAreFound() {
+            #expect(AtomicGuest.names.count > 30)
+            #expect(AtomicGuest.shared.count >= 18)
+        }
 
         /// A reduced series draws one variant of each guest and number of threads.
         @Test(arguments: AtomicGuest.all, threads)
@@ -94,6 +105,32 @@ extension Integration {
             let words = try AtomicGuest(name: name, variant: "clang-O2").words(4)
             let transcripts = try (0..<4).map {
                 try Recording.make(words, in: workspace, name: "log-\($0)").outcome.output
+            }
+            #expect(Set(transcripts).count > 1, "the guest's transcript does not depend on its schedule")
+        }
+
+        /// -fcastor-order=shared: data races replay as well, down to the bytes that they leave in memory. Reduced, one
+        /// variant of each guest and number of threads is drawn.
+        @Test(arguments: AtomicGuest.shared, [2, 4])
+        func racesReplayExactly(_ guest: AtomicGuest, threads: Int) throws {
+            var random = Random("races \(guest.name) \(threads)")
+            let drawn = AtomicGuest.sharedVariants[random.below(AtomicGuest.sharedVariants.count)]
+            if !Series.isSoak, guest.variant != drawn { return }
+            for _ in 0..<Series.count(soak: 100, reduced: 2) {
+                let workspace = try Workspace()
+                let recording = try Recording.make(try guest.words(threads), in: workspace)
+                workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+                recording.expectSame()
+                if workspace.isKept { break }
+            }
+        }
+
+        /// What they print does depend on the race, whichever compiler built them.
+        @Test(arguments: AtomicGuest.shared)
+        func racesAreRaces(_ guest: AtomicGuest) throws {
+            let workspace = try Workspace()
+            let transcripts = try (0..<3).map {
+                try Recording.make(try guest.words(4), in: workspace, name: "log-\($0)").outcome.output
             }
             #expect(Set(transcripts).count > 1, "the guest's transcript does not depend on its schedule")
         }

@@ -1,6 +1,8 @@
 /// libcastor.so: what programs built with `castor cc` are linked with. It answers the compiler plane's calls with the
 /// plain operations. Under `castor record` and `castor replay` the preloaded runtime answers in its place.
+#define _GNU_SOURCE
 #include <string.h>
+#include <strings.h>
 #include "castor_plane.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -14,7 +16,8 @@
         return castor_native_compare_exchange_##N(p, expected, desired);                                           \
     }                                                                                                              \
     EXPORT T __castor_volatile_load_##N(const void *p) { return castor_native_volatile_load_##N(p); }              \
-    EXPORT void __castor_volatile_store_##N(void *p, T value) { castor_native_volatile_store_##N(p, value); }
+    EXPORT void __castor_volatile_store_##N(void *p, T value) { castor_native_volatile_store_##N(p, value); }      \
+    EXPORT void __castor_plain_store_##N(void *p, T value) { castor_native_volatile_store_##N(p, value); }
 CASTOR_SIZES(ANSWER)
 
 #define ANSWER_FETCH_SIZE(N, T, name) \
@@ -32,6 +35,14 @@ EXPORT void __castor_region_begin(void *p) { (void)p; }
 EXPORT void __castor_region_output(void *p, uint64_t size) { (void)p, (void)size; }
 EXPORT void __castor_region_end(void *p) { (void)p; }
 EXPORT void __castor_poll(void) {}
+
+EXPORT void __castor_copy(void *to, const void *from, uint64_t size, uint32_t sides) { (void)sides, memmove(to, from, size); }
+EXPORT void __castor_fill(void *to, int byte, uint64_t size) { memset(to, byte, size); }
+#define PASS_ON(type, name, parameters, arguments) \
+    EXPORT type __castor_##name parameters { return name arguments; }
+CASTOR_MEMORY_FUNCTIONS(PASS_ON)
+extern void __chk_fail(void);
+CASTOR_CHECKED_FUNCTIONS(CASTOR_CHECKED)
 
 CASTOR_TSAN_NOTES
 CASTOR_SIZES(CASTOR_TSAN_ACCESS)

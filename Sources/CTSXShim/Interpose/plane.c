@@ -124,6 +124,31 @@ static inline __attribute__((always_inline)) void publish(
         return old_;                                                                                        \
     } while (0)
 
+/// A plain store is not compared: what it writes may be a structure's padding, which has no value. Replay writes what was
+/// written.
+#define PLAIN_STORE(T, p, nr, value, write)                                                                 \
+    do {                                                                                                    \
+        if (!castor_is_ordered()) return write(p, value);                                                   \
+        TOUCH(p);                                                                                           \
+        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
+            settle();                                                                                       \
+            TOUCH_TO_WRITE(p);                                                                              \
+            castor_u128 written_;                                                                           \
+            uint32_t shard_ = castor_replay_write(nr, (uint64_t)(p), 0, (uint64_t *)&written_);             \
+            write(p, (T)written_);                                                                          \
+            return castor_replayed_write(shard_);                                                           \
+        }                                                                                                   \
+        castor_boundary();                                                                                  \
+        castor_ring *ring_ = castor_self.ring;                                                              \
+        if (!ring_ || !make_room(ring_)) return write(p, value);                                            \
+        uint32_t shard_ = shard_of(p);                                                                      \
+        uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
+        uint64_t found_ = take(ring_, word_, shard_);                                                       \
+        write(p, value);                                                                                    \
+        give(ring_, word_, found_);                                                                         \
+        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, found_ >> 1, p, value, 0, 0);                          \
+    } while (0)
+
 // MARK: - Loads
 
 /// A thread that spins reads the same values at the same versions over and over: those loads are counted, not logged one by
@@ -210,14 +235,39 @@ static inline __attribute__((always_inline)) void publish_load(
         (void)success, (void)failure;                                                                                 \
         ATOMIC(T, p, NR(COMPARE_EXCHANGE, LOG), desired, expected, castor_native_compare_exchange_##N(p, expected, desired)); \
     }                                                                                                                 \
-    EXPORT T __castor_volatile_load_##N(const void *p) {                                                              \
+    static T volatile_load_##N(const void *p) {                                                                       \
         LOAD(T, p, NR(VOLATILE_LOAD, LOG), castor_native_volatile_load_##N(p));                                       \
     }                                                                                                                 \
     static T volatile_store_##N(void *p, T value) {                                                                   \
         ATOMIC(T, p, NR(VOLATILE_STORE, LOG), value, 0, (castor_native_volatile_store_##N(p, value), (T)0));          \
     }                                                                                                                 \
-    EXPORT void __castor_volatile_store_##N(void *p, T value) { volatile_store_##N(p, value); }
+    static void plain_store_##N(void *p, T value) {                                                                   \
+        PLAIN_STORE(T, p, NR(PLAIN_STORE, LOG), value, castor_native_volatile_store_##N);                             \
+    }
 CASTOR_SIZES(BASE)
+
+/// An access that no alignment holds within 16 bytes may concern two shards: it is one of each half.
+#define STRADDLES(p, N) (((uint64_t)(p) & 15) + N > 16)
+#define ACCESS(N, HALF, T, H)                                                                                        \
+    EXPORT T __castor_volatile_load_##N(const void *p) {                                                             \
+        if (__builtin_expect(!STRADDLES(p, N), 1)) return volatile_load_##N(p);                                      \
+        T low = __castor_volatile_load_##HALF(p);                                                                    \
+        return (T)(low | (T)__castor_volatile_load_##HALF((const char *)p + HALF) << (8 * HALF));          \
+    }                                                                                                                \
+    ACCESS_STORE(volatile_store, N, HALF, T, H) ACCESS_STORE(plain_store, N, HALF, T, H)
+#define ACCESS_STORE(name, N, HALF, T, H)                                                                            \
+    EXPORT void __castor_##name##_##N(void *p, T value) {                                                            \
+        if (__builtin_expect(!STRADDLES(p, N), 1)) return (void)name##_##N(p, value);                                \
+        __castor_##name##_##HALF(p, (H)value);                                                                       \
+        __castor_##name##_##HALF((char *)p + HALF, (H)(value >> (8 * HALF)));                              \
+    }
+EXPORT uint8_t __castor_volatile_load_1(const void *p) { return volatile_load_1(p); }
+EXPORT void __castor_volatile_store_1(void *p, uint8_t value) { volatile_store_1(p, value); }
+EXPORT void __castor_plain_store_1(void *p, uint8_t value) { plain_store_1(p, value); }
+ACCESS(2, 1, uint16_t, uint8_t)
+ACCESS(4, 2, uint32_t, uint16_t)
+ACCESS(8, 4, uint64_t, uint32_t)
+ACCESS(16, 8, castor_u128, uint64_t)
 
 #define FETCH_SIZE(N, LOG, T, name, NAME)                                                         \
     EXPORT T __castor_##name##_##N(void *p, T value, int order) {                                 \

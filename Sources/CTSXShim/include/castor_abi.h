@@ -56,7 +56,8 @@ enum : uint16_t {
     /// path of the object file, path as it was given, then what an interpreter line puts before it.
     CASTOR_EV_EXEC = 13,
     /// An operation of the compiler plane that may write. nr: CASTOR_OP_*; object: the address; result, hash: low and
-    /// high half of the old value; value: what it was given. A region's payload is what it wrote.
+    /// high half of the old value, of a plain store those of what it wrote; value: what it was given. A region's payload is
+    /// what it wrote.
     CASTOR_EV_ATOMIC = 14,
     /// A load of the compiler plane: as above, result and hash are the value. It takes no version: it holds from `version`
     /// on.
@@ -74,7 +75,8 @@ enum : uint16_t {
     CASTOR_OP_LOAD = 0, CASTOR_OP_STORE, CASTOR_OP_EXCHANGE, CASTOR_OP_FETCH_ADD, CASTOR_OP_FETCH_SUB,
     CASTOR_OP_FETCH_AND, CASTOR_OP_FETCH_OR, CASTOR_OP_FETCH_XOR, CASTOR_OP_FETCH_NAND, CASTOR_OP_FETCH_MAX,
     CASTOR_OP_FETCH_MIN, CASTOR_OP_FETCH_UMAX, CASTOR_OP_FETCH_UMIN, CASTOR_OP_COMPARE_EXCHANGE,
-    CASTOR_OP_VOLATILE_LOAD, CASTOR_OP_VOLATILE_STORE, CASTOR_OP_REGION, CASTOR_OPS
+    CASTOR_OP_VOLATILE_LOAD, CASTOR_OP_VOLATILE_STORE, CASTOR_OP_REGION,
+    CASTOR_OP_PLAIN_STORE, CASTOR_OPS
 };
 
 /// `castor_entry.flags`.

@@ -96,6 +96,51 @@ CASTOR_FETCH_OPS(CASTOR_NATIVE_16)
 #undef CASTOR_NATIVE_FETCH
 #undef CASTOR_NATIVE_DIRECT
 
+// MARK: - Memory in pieces
+
+/// Which sides of a copy other threads may see.
+enum { CASTOR_FROM_SHARED = 1, CASTOR_TO_SHARED = 2 };
+
+/// The C library's functions on memory and strings that code built with -fcastor-order=shared calls as `__castor_NAME`.
+/// X(result, name, parameters, arguments)
+#define CASTOR_MEMORY_FUNCTIONS(X)                                                                  \
+    X(void *, memcpy, (void *to, const void *from, size_t n), (to, from, n))                        \
+    X(void *, memmove, (void *to, const void *from, size_t n), (to, from, n))                       \
+    X(void *, mempcpy, (void *to, const void *from, size_t n), (to, from, n))                       \
+    X(void *, memset, (void *to, int byte, size_t n), (to, byte, n))                                \
+    X(void, bzero, (void *to, size_t n), (to, n))                                                   \
+    X(int, memcmp, (const void *a, const void *b, size_t n), (a, b, n))                             \
+    X(int, bcmp, (const void *a, const void *b, size_t n), (a, b, n))                               \
+    X(void *, memchr, (const void *s, int byte, size_t n), (s, byte, n))                            \
+    X(void *, memrchr, (const void *s, int byte, size_t n), (s, byte, n))                           \
+    X(size_t, strlen, (const char *s), (s))                                                         \
+    X(size_t, strnlen, (const char *s, size_t n), (s, n))                                           \
+    X(int, strcmp, (const char *a, const char *b), (a, b))                                          \
+    X(int, strncmp, (const char *a, const char *b, size_t n), (a, b, n))                            \
+    X(char *, strchr, (const char *s, int byte), (s, byte))                                         \
+    X(char *, strrchr, (const char *s, int byte), (s, byte))                                        \
+    X(char *, strcpy, (char *to, const char *from), (to, from))                                     \
+    X(char *, stpcpy, (char *to, const char *from), (to, from))                                     \
+    X(char *, strncpy, (char *to, const char *from, size_t n), (to, from, n))                       \
+    X(char *, strcat, (char *to, const char *from), (to, from))                                     \
+    X(char *, strncat, (char *to, const char *from, size_t n), (to, from, n))
+/// Those whose fortified form, `__NAME_chk`, is called as `__castor_NAME_chk`; `wanted` bytes are written.
+/// X(result, name, parameters, arguments, wanted)
+#define CASTOR_CHECKED_FUNCTIONS(X)                                                                 \
+    X(void *, memcpy, (void *to, const void *from, size_t n, size_t room), (to, from, n), n)        \
+    X(void *, memmove, (void *to, const void *from, size_t n, size_t room), (to, from, n), n)       \
+    X(void *, mempcpy, (void *to, const void *from, size_t n, size_t room), (to, from, n), n)       \
+    X(void *, memset, (void *to, int byte, size_t n, size_t room), (to, byte, n), n)                \
+    X(char *, strncpy, (char *to, const char *from, size_t n, size_t room), (to, from, n), n)       \
+    X(char *, strcpy, (char *to, const char *from, size_t room), (to, from), __castor_strlen(from) + 1) \
+    X(char *, stpcpy, (char *to, const char *from, size_t room), (to, from), __castor_strlen(from) + 1) \
+    X(char *, strcat, (char *to, const char *from, size_t room), (to, from), __castor_strlen(to) + __castor_strlen(from) + 1)
+#define CASTOR_CHECKED(type, name, parameters, arguments, wanted) \
+    EXPORT type __castor_##name##_chk parameters {                \
+        if ((wanted) > room) __chk_fail();                        \
+        return __castor_##name arguments;                         \
+    }
+
 // MARK: - Every name the plane answers to
 
 /// ThreadSanitizer's and libatomic's names in terms of the plane's own, so that the two libraries answer alike.

@@ -22,6 +22,10 @@ ATOMICS_LINK = $$(sed -n 's|^// link: ||p' $<)
 ATOMICS := $(ATOMICS_BUILD)/loops/atomicloop $(foreach variant,$(ATOMICS_VARIANTS),$(addprefix $(ATOMICS_BUILD)/$(variant)/,$(ATOMICS_NAMES))) \
 	$(ATOMICS_BUILD)/swift/atomics $(if $(shell command -v rustc),$(ATOMICS_BUILD)/rust/atomics)
 
+# Guests that race in plain memory, built with -fcastor-order=shared into $(BUILD)/atomics/shared/COMPILER-OPTIMISATION.
+ATOMICS_SHARED_NAMES := $(basename $(notdir $(wildcard $(ATOMICS_DIR)/shared/*.c $(ATOMICS_DIR)/shared/*.cpp)))
+ATOMICS_SHARED_HEADERS := $(ATOMICS_HEADERS) $(wildcard $(ATOMICS_DIR)/shared/*.h)
+ATOMICS += $(foreach variant,$(ATOMICS_VARIANTS),$(addprefix $(ATOMICS_BUILD)/shared/$(variant)/,$(ATOMICS_SHARED_NAMES)))
 .PHONY: atomics
 atomics: $(ATOMICS)
 
@@ -34,6 +38,14 @@ $(ATOMICS_BUILD)/$(1)-$(2)/%: $(ATOMICS_DIR)/%.c $(ATOMICS_HEADERS) $(ATOMICS_PL
 $(ATOMICS_BUILD)/$(1)-$(2)/%: $(ATOMICS_DIR)/%.cpp $(ATOMICS_HEADERS) $(ATOMICS_PLUGINS)
 	@mkdir -p $$(@D)
 	$$(ATOMICS_CXX_$(1)) -std=c++20 $$(ATOMICS_FLAGS) -$(2) -o $$@ $$< $$(ATOMICS_LINK)
+
+$(ATOMICS_BUILD)/shared/$(1)-$(2)/%: $(ATOMICS_DIR)/shared/%.c $(ATOMICS_SHARED_HEADERS) $(ATOMICS_PLUGINS)
+	@mkdir -p $$(@D)
+	$$(ATOMICS_CC_$(1)) -fcastor-order=shared -std=gnu11 $$(ATOMICS_FLAGS) -Wno-psabi -$(2) -o $$@ $$<
+
+$(ATOMICS_BUILD)/shared/$(1)-$(2)/%: $(ATOMICS_DIR)/shared/%.cpp $(ATOMICS_SHARED_HEADERS) $(ATOMICS_PLUGINS)
+	@mkdir -p $$(@D)
+	$$(ATOMICS_CXX_$(1)) -fcastor-order=shared -std=c++20 $$(ATOMICS_FLAGS) -$(2) -o $$@ $$<
 endef
 $(foreach variant,$(ATOMICS_VARIANTS),$(eval $(call \
 	ATOMICS_VARIANT,$(word 1,$(subst -, ,$(variant))),$(word 2,$(subst -, ,$(variant))))))
