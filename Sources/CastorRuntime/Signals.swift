@@ -17,6 +17,15 @@ private let flagReset: UInt64 = 0x8000_0000
     signal == 11 || signal == 7 || signal == 8 || signal == 4 || signal == 5
 }
 
+/// SIGCHLD, SIGCONT, SIGURG, SIGWINCH
+@inline(__always) @_noLocks private func isIgnoredByDefault(_ signal: UInt64) -> Bool {
+    signal == childSignal || signal == 18 || signal == 23 || signal == 28
+}
+/// SIGTSTP, SIGTTIN, SIGTTOU
+@inline(__always) @_noLocks private func isStopByDefault(_ signal: UInt64) -> Bool { signal >= 20 && signal <= 22 }
+/// The whole process, until it is continued.
+@_noLocks private func stop(_ signal: UInt64) { kernel(SYS_tgkill, UInt64(process.pointee.pid), UInt64(castor_me().pointee.tid), 19) }
+
 // MARK: - Dispositions and masks: the same in recording and replay
 
 /// rt_sigaction: the program's action is kept, the kernel gets ours. SIGSYS belongs to the runtime.
@@ -25,8 +34,7 @@ private let flagReset: UInt64 = 0x8000_0000
     if signal == 0 || signal > 64 || f.pointee.a3 != 8 { return -22 }
     if signal == UInt64(CASTOR_SIGCANCEL) { return 0 }  // libc's, answered by castor_cancel_self
     let kept = castor_action_at(signal)
-    var before = kept.pointee
-    if f.pointee.a1 == 0, before.handler == 0, isRustAsking(signal) { before.handler = 1 }
+    let before = kept.pointee
     if f.pointee.a1 != 0 {
         if signal == 9 || signal == 19 { return -22 }
         let wanted = memory(f.pointee.a1).assumingMemoryBound(to: castor_action.self).pointee
@@ -40,12 +48,22 @@ private let flagReset: UInt64 = 0x8000_0000
                 ours.restorer = castor_restorer_address()
                 if wanted.handler == 0 { ours.flags |= flagOnStack }
             }
+            // A signal may come at any moment, and what the kernel delivers to us must find its handler: a new one is
+            // there before the kernel knows, an old one until the kernel has forgotten it.
+            if wanted.handler > 1 { kept.pointee = wanted }
             let r = withUnsafeMutablePointer(to: &ours) { kernel(SYS_rt_sigaction, signal, address($0), 0, 8) }
-            if r < 0 { return r }
+            if r < 0 {
+                kept.pointee = before
+                return r
+            }
         }
         kept.pointee = wanted
     }
-    if f.pointee.a2 != 0 { memory(f.pointee.a2).assumingMemoryBound(to: castor_action.self).pointee = before }
+    if f.pointee.a2 != 0 {
+        let answer = memory(f.pointee.a2).assumingMemoryBound(to: castor_action.self)
+        answer.pointee = before
+        if f.pointee.a1 == 0, before.handler == 0, isRustAsking(signal) { answer.pointee.handler = 1 }
+    }
     return 0
 }
 
@@ -154,8 +172,8 @@ func castor_signal_arrived(_ signal: Int32, _ info: UnsafeRawPointer, _ at: UInt
         return CASTOR_SIGNAL_DROPPED
     }
     if handler == 1 { return CASTOR_SIGNAL_DROPPED }
-    if handler == 0 {  // a signal that the kernel does not know to be without a handler: it kills
-        die(number)
+    if handler == 0 {  // SIGSYS, or another thread has just taken the handler away: what the kernel would do
+        if !isIgnoredByDefault(number) { isStopByDefault(number) ? stop(number) : die(number) }
         return CASTOR_SIGNAL_DROPPED
     }
     // A child of vfork borrows this thread; its clocks only look so.
