@@ -72,8 +72,17 @@ seconds_since() {
     printf -v seconds '%d.%06d' $((microseconds / 1000000)) $((microseconds % 1000000))
 }
 
-# start_server READY COMMAND...: returns when the server's output has a line with READY in it. No probe connects to it:
-# the recording would hold that, too.
+# is_ready READY: the server's output has a line with READY in it, or, of READY "port N", somebody listens there.
+is_ready() {
+    case $1 in
+    'port '*) awk -v port="$(printf ':%04X' "${1#port }")" \
+        '$4 == "0A" && substr($2, 9) == port { found = 1 } END { exit !found }' /proc/net/tcp ;;
+    *) grep -q -- "$1" "$work/server.out" ;;
+    esac
+}
+
+# start_server READY COMMAND...: returns when the server is ready. No probe connects to it: the recording would hold
+# that, too.
 server_pid='' server_children=''
 start_server() {
     local ready=$1 deadline=$((SECONDS + 60))
@@ -82,7 +91,7 @@ start_server() {
     server_started=$EPOCHREALTIME
     "$@" >"$work/server.out" 2>"$work/server.err" </dev/null &
     server_pid=$!
-    until grep -q -- "$ready" "$work/server.out"; do
+    until is_ready "$ready"; do
         if ! kill -0 "$server_pid" 2>/dev/null || ((SECONDS >= deadline)); then
             cat "$work/server.err" >&2
             kill_server

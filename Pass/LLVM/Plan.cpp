@@ -157,6 +157,7 @@ private:
 
     /// Structures that are passed by value in memory: the call copies them, from wherever they are.
     void byValue(CallBase &call) {
+        if (call.isMustTailCall()) return; // no local of this function may be passed
         unsigned arguments = 0;
         for (unsigned i = 0; i < call.arg_size() && i < 32; i++)
             if (call.isByValArgument(i) && mayPointToShared(call, call.getArgOperand(i))) arguments |= 1u << i;

@@ -192,6 +192,7 @@ void Rewriter::copy(const Site &site) {
 
 void Rewriter::byValue(const Site &site) {
     auto &at = cast<CallBase>(*site.at);
+    if (auto *call = dyn_cast<CallInst>(&at)) call->setTailCall(false);
     Builder builder(at);
     for (unsigned i = 0; i < at.arg_size() && i < 32; i++) {
         if (!(site.sides >> i & 1)) continue;

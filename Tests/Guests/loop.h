@@ -11,7 +11,7 @@ static long long now_ns(void) {
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static void *idle_thread(void *argument) {
+__attribute__((unused)) static void *idle_thread(void *argument) {
     pthread_mutex_lock(&stop_lock); // held by main until the end
     pthread_mutex_unlock(&stop_lock);
     return argument;

@@ -19,7 +19,8 @@ ATOMICS_FLAGS_rust ?= $(shell $(CASTOR) flags rust)
 ATOMICS_FLAGS ?= -D_GNU_SOURCE -Wall -Wextra -g -mcx16 -pthread
 ATOMICS_LINK = $$(sed -n 's|^// link: ||p' $<)
 
-ATOMICS := $(ATOMICS_BUILD)/loops/atomicloop $(foreach variant,$(ATOMICS_VARIANTS),$(addprefix $(ATOMICS_BUILD)/$(variant)/,$(ATOMICS_NAMES))) \
+ATOMICS := $(addprefix $(ATOMICS_BUILD)/loops/,$(basename $(notdir $(wildcard $(ATOMICS_DIR)/loops/*.c)))) \
+	$(foreach variant,$(ATOMICS_VARIANTS),$(addprefix $(ATOMICS_BUILD)/$(variant)/,$(ATOMICS_NAMES))) \
 	$(ATOMICS_BUILD)/swift/atomics $(if $(shell command -v rustc),$(ATOMICS_BUILD)/rust/atomics)
 
 # Guests that race in plain memory, built with -fcastor-order=shared into $(BUILD)/atomics/shared/COMPILER-OPTIMISATION.
@@ -53,6 +54,27 @@ $(foreach variant,$(ATOMICS_VARIANTS),$(eval $(call \
 $(ATOMICS_BUILD)/loops/%: $(ATOMICS_DIR)/loops/%.c $(ATOMICS_HEADERS) $(ATOMICS_PLUGINS)
 	@mkdir -p $(@D)
 	$(ATOMICS_CC_clang) -std=c11 $(ATOMICS_FLAGS) -O2 -o $@ $<
+
+# For Benchmarks: a program that computes and a server, each built without castor (plain), by `castor cc`, and by that with
+# -fcastor-order=shared.
+ATOMICS_CC_plain ?= $(firstword $(foreach name,clang-16 clang-19 clang-14 gcc-12,$(shell command -v $(name))))
+ATOMICS_CC_castor ?= $(CASTOR) cc
+ATOMICS_CC_shared ?= $(CASTOR) cc -fcastor-order=shared
+ATOMICS_KVSERVER := $(wildcard $(GUESTS_DIR)/../../Samples/kvserver/*.c)
+ATOMICS += $(foreach way,plain castor shared,$(addprefix $(ATOMICS_BUILD)/order/$(way)/,kernel kvserver))
+atomics: $(ATOMICS)
+
+# $(1): plain, castor or shared
+define ATOMICS_ORDER
+$(ATOMICS_BUILD)/order/$(1)/kernel: $(ATOMICS_DIR)/loops/kernel.c $(ATOMICS_HEADERS) $(ATOMICS_PLUGINS)
+	@mkdir -p $$(@D)
+	$$(ATOMICS_CC_$(1)) -std=c11 $$(ATOMICS_FLAGS) -O2 -o $$@ $$<
+
+$(ATOMICS_BUILD)/order/$(1)/kvserver: $(ATOMICS_KVSERVER) $(ATOMICS_PLUGINS)
+	@mkdir -p $$(@D)
+	$$(ATOMICS_CC_$(1)) -std=c11 $$(ATOMICS_FLAGS) -O2 -o $$@ $(ATOMICS_KVSERVER)
+endef
+$(foreach way,plain castor shared,$(eval $(call ATOMICS_ORDER,$(way))))
 
 $(ATOMICS_BUILD)/swift/atomics: $(ATOMICS_DIR)/swift/atomics.swift
 	@mkdir -p $(@D)

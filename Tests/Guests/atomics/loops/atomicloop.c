@@ -17,7 +17,7 @@ static volatile long plain[64];
             operations += BATCH;                                                     \
             end = now_ns();                                                          \
         }                                                                            \
-        printf(name "=%.2f\n", (double)(end - start) / (double)operations);          \
+        printf(name " %.2f\n", (double)(end - start) / (double)operations);          \
     } while (0)
 
 int main(int count, char **arguments) {
