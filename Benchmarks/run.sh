@@ -245,18 +245,19 @@ leveldb_round() {
 # that castor does not record.
 compile_wants() { built memcached/memcached && need clang-16; }
 compile_round() {
-    local side compiler
+    local side compiler TIMEFORMAT='%3U %3S'
     for side in native recorded; do
         compiler=clang-16
         [[ $side == native ]] || compiler="$castor cc --castor-compiler=clang-16"
         if [[ ! -d $work/$side ]]; then
-            cp -r "$packages/memcached" "$work/$side" || return
+            cp -a "$packages/memcached" "$work/$side" || return
             (cd "$work/$side" && CC=$compiler ./configure --disable-docs) >"$work/configure.log" 2>&1 ||
                 fail "memcached cannot be configured" || return
         fi
         (cd "$work/$side" && make clean) >/dev/null 2>&1
-        timed make -C "$work/$side" memcached >"$work/make.log" 2>&1 || fail "memcached does not build" || return
-        sample compile-time "$side" "$seconds" || return
+        { time limited make -C "$work/$side" memcached >"$work/make.log" 2>&1; } 2>"$work/make.time" ||
+            fail "memcached does not build" || return
+        sample compile-time "$side" "$(awk '{ print $1 + $2 }' "$work/make.time")" || return
         sample compile-size "$side" "$(size -A "$work/$side/memcached" |
             awk '$1 ~ /^\.(text|data|rodata|eh_frame|plt)/ { sum += $2 } END { print sum / 1024 }')" || return
     done
