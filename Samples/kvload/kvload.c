@@ -37,6 +37,7 @@ struct options {
     uint64_t requests; // over all threads
     double seconds;
     double set_ratio;
+    long pause_us;
     long keys;
     int value_size;
     int keys_per_get;
@@ -82,6 +83,14 @@ static uint64_t next_random(struct generator *generator) {
     generator->random ^= generator->random << 25;
     generator->random ^= generator->random >> 27;
     return generator->random * 2685821657736338717u;
+}
+
+// Clients that think before they ask: for a time between nothing and twice the mean.
+static void pause_for_thought(struct generator *generator) {
+    if (generator->options->pause_us == 0) return;
+    uint64_t us = next_random(generator) % (2 * (uint64_t)generator->options->pause_us);
+    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR) continue;
 }
 
 static int connect_to(const struct options *options) {
@@ -213,6 +222,7 @@ static void generate(struct generator *generator, struct client *clients) {
     uint64_t quota = options->requests / threads + ((uint64_t)generator->index < options->requests % threads);
     int64_t deadline = now_ns() + (int64_t)(options->seconds * 1e9);
     while (generator->done < quota && now_ns() < deadline) {
+        pause_for_thought(generator);
         int sent = 0;
         while (sent < generator->clients && generator->done + (uint64_t)sent < quota) {
             if (!send_request(generator, &clients[sent++])) {
@@ -250,9 +260,9 @@ static void *generator_main(void *argument) {
 static void usage(void) {
     fprintf(stderr, "usage: kvload -p PORT [-c CONNECTIONS] [-n REQUESTS] [-d SECONDS] [-t THREADS]\n"
                     "              [--set-ratio R] [--keys K] [--value-size BYTES] [--keys-per-get N]\n"
-                    "              [--seed S] [--host IPV4]\n"
+                    "              [--pause MICROSECONDS] [--seed S] [--host IPV4]\n"
                     "defaults: 16 connections, 2 threads, 30 s, no limit of requests, set ratio 0.1, 40960 keys,\n"
-                    "          100 bytes, 4 keys per get\n");
+                    "          100 bytes, 4 keys per get, no pause (the mean of what a thread rests before it sends again)\n");
     exit(EXIT_USAGE);
 }
 
@@ -260,7 +270,7 @@ static struct options parse_options(int count, char **arguments) {
     static const struct option names[] = {
         {"set-ratio", required_argument, NULL, 'r'},    {"keys", required_argument, NULL, 'k'},
         {"value-size", required_argument, NULL, 'v'},   {"seed", required_argument, NULL, 's'},
-        {"keys-per-get", required_argument, NULL, 'g'}, {"host", required_argument, NULL, 'h'},
+        {"pause", required_argument, NULL, 'w'},        {"keys-per-get", required_argument, NULL, 'g'}, {"host", required_argument, NULL, 'h'},
         {0},
     };
     struct options options = {.host = "127.0.0.1", .connections = 16, .threads = 2, .requests = UINT64_MAX,
@@ -278,6 +288,7 @@ static struct options parse_options(int count, char **arguments) {
         case 'k': options.keys = atol(optarg); break;
         case 'v': options.value_size = atoi(optarg); break;
         case 'g': options.keys_per_get = atoi(optarg); break;
+        case 'w': options.pause_us = atol(optarg); break;
         case 's': options.seed = strtoull(optarg, NULL, 10); break;
         case 'h': options.host = optarg; break;
         default: usage();
@@ -285,7 +296,7 @@ static struct options parse_options(int count, char **arguments) {
     }
     if (optind != count || options.port < 1 || options.threads < 1 || options.threads > 256 ||
         options.connections < options.threads || options.seconds <= 0 || options.keys < 1 || options.value_size < 0 ||
-        options.keys_per_get < 1 || options.keys_per_get > 64 ||
+        options.pause_us < 0 || options.keys_per_get < 1 || options.keys_per_get > 64 ||
         (int64_t)options.keys_per_get * options.value_size > REPLY_MAX / 2)
         usage();
     return options;

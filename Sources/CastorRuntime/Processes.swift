@@ -187,6 +187,7 @@ let vforkMark = vforks
     p.pointee.pid = UInt32(truncatingIfNeeded: kernel(SYS_getpid))
     p.pointee.live = 1
     p.pointee.parked = 0
+    p.pointee.stopped = 0
     p.pointee.stack_lock = 0
     me.pointee.ring = nil
     me.pointee.slot = 0

@@ -138,9 +138,14 @@ func castor_syscall_exit(_ f: Frame) {
     }
 }
 
+@inline(__always) @_noLocks private func asksForInput(_ row: Row) -> Bool {
+    row.pointee.order == CASTOR_ORDER_AFTER
+        && (row.pointee.object == CASTOR_OBJ_FD0 || row.pointee.object == CASTOR_OBJ_IPC)
+}
+
 @inline(__always) @_noLocks private func record(_ me: Thread, _ f: Frame, _ row: Row) -> Int32 {
     let ring = me.pointee.ring.unsafelyUnwrapped
-    if me.pointee.disturbed != 0 { castor_disturb() }
+    if me.pointee.disturbed != 0 { castor_disturb(asksForInput(row) ? CASTOR_NEW_BUSINESS : 0) }
     guard ring.makeRoom() else {
         f.pointee.flags = Mark.silent
         return pass(me, f)

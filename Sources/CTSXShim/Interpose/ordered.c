@@ -51,7 +51,7 @@ castor_held castor_hold_group(uint16_t id, pthread_mutex_t *mutex) {
         real_pthread_mutex_lock(mutex);
         castor_symbol_replayed(&turn);
     } else {
-        castor_boundary();
+        castor_boundary_at(mutex);
         real_pthread_mutex_lock(mutex);
         castor_symbol_record(id, (uint64_t)mutex, 0, 0, 1);
     }

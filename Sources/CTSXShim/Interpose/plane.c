@@ -112,7 +112,7 @@ static inline __attribute__((always_inline)) void publish(
             castor_replayed_write(shard_);                                                                  \
             return (T)old_;                                                                                 \
         }                                                                                                   \
-        castor_boundary();                                                                                  \
+        castor_boundary_at(p);                                                                              \
         castor_ring *ring_ = castor_self.ring;                                                              \
         if (!ring_ || !make_room(ring_)) return operation;                                                  \
         uint32_t shard_ = shard_of(p);                                                                      \
@@ -193,7 +193,7 @@ static inline __attribute__((always_inline)) void publish_load(
             castor_replay_load(nr, (uint64_t)(p), (uint64_t *)&value_);                      \
             return (T)value_;                                                                \
         }                                                                                    \
-        castor_boundary();                                                                   \
+        castor_boundary_at(p);                                                               \
         castor_ring *ring_ = castor_self.ring;                                               \
         if (!ring_) return operation;                                                        \
         uint32_t shard_ = shard_of(p);                                                       \

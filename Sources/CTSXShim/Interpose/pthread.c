@@ -73,7 +73,7 @@ static int wait_again(uint16_t id, pthread_mutex_t *m) {
     do {                                                                                \
         if (!castor_is_ordered()) return call;                                          \
         if (castor_mode_now() == CASTOR_MODE_REPLAY) return wait_again(id, mutex_);     \
-        castor_boundary();                                                              \
+        castor_boundary_at((void *)CASTOR_NEW_BUSINESS);                                \
         __attribute__((cleanup(wait_ended))) struct waiting w = {id, mutex_, 0};        \
         int result = call;                                                              \
         w.returned = 1;                                                                 \
@@ -174,7 +174,7 @@ static int would_wait(sem_t *s) {
             if (turn.result != 0) errno = (int)turn.value;                                \
             return (int)turn.result;                                                      \
         }                                                                                 \
-        castor_boundary();                                                                \
+        castor_boundary_at(s);                                                              \
         int result = call;                                                                \
         castor_symbol_record(id, (uint64_t)s, result, result ? (uint64_t)errno : 0, result == 0); \
         return result;                                                                    \

@@ -33,7 +33,7 @@ static void lock(FILE *f) {
         castor_symbol_replayed(&turn);
         return;
     }
-    castor_boundary();
+    castor_boundary_at(f);
     real_flockfile(f);
     castor_symbol_record(CASTOR_SYM_stdio, (uint64_t)f, 0, 0, 1);
 }

@@ -37,10 +37,12 @@ extern void pthread_testcancel(void);
 #define CANCELLATION_POINT(id) do { if (!castor_next_is(id)) pthread_testcancel(); } while (0)
 
 static inline int castor_is_ordered(void) { return castor_self.ordered; }
-static inline void castor_boundary(void) {
+/// Before an event that takes `object`: a lock, a semaphore, an atomic variable.
+static inline void castor_boundary_at(const volatile void *object) {
     if (__builtin_expect(castor_self.pending_signals != 0, 0)) castor_deliver_pending();
-    if (__builtin_expect(castor_self.disturbed, 0)) castor_disturb();
+    if (__builtin_expect(castor_self.disturbed, 0)) castor_disturb((uint64_t)(uintptr_t)object);
 }
+static inline void castor_boundary(void) { castor_boundary_at(0); }
 
 /// A call that takes something when `taken(result)`. `again` is how replay takes it: surely, however the recorded
 /// call came to it.
@@ -55,7 +57,7 @@ static inline void castor_boundary(void) {
             castor_symbol_replayed(&turn);                                                          \
             return result;                                                                          \
         }                                                                                           \
-        castor_boundary();                                                                          \
+        castor_boundary_at(object);                                                                 \
         int result = call;                                                                          \
         castor_symbol_record(id, (uint64_t)(uintptr_t)(object), result, 0, taken(result));          \
         return result;                                                                              \

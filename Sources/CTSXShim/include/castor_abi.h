@@ -337,7 +337,8 @@ typedef struct castor_segment {
     // the total order's line
     uint64_t turn;
     uint32_t turn_waiters;
-    uint32_t pad2;
+    /// Recording in chaos mode: events begun so far by all threads of all processes.
+    uint32_t progress;
     uint64_t pad3[6];
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.

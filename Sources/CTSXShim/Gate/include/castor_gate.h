@@ -104,6 +104,17 @@ typedef struct castor_region {
     uint8_t bytes[CASTOR_REGION_BYTES];
 } castor_region;
 
+#define CASTOR_RECENT 8u
+/// What the chaos mode keeps for a thread.
+typedef struct castor_unrest {
+    uint64_t chance;           ///< random numbers
+    int32_t due;               ///< events until it may be stopped
+    uint32_t pace;             ///< nanoseconds between two events of the others, as of the last stop; 0: not known
+    uint32_t place;            ///< where it is to be stopped then
+    uint32_t recent_next;
+    uint64_t recent[CASTOR_RECENT]; ///< shared objects that it took last
+} castor_unrest;
+
 /// Everything the runtime keeps for a thread; initial-exec thread-local storage.
 typedef struct castor_thread {
     uint64_t pending_signals;  ///< so many are deferred (gate.S reads it at offset 0)
@@ -121,8 +132,7 @@ typedef struct castor_thread {
     uint8_t borrowing;         ///< this is a vfork child on its parent's thread
     uint32_t pid;              ///< real process id; a vfork child's while it borrows the thread
     uint32_t slot;             ///< stack slot + 1, 0: none
-    uint32_t mood;             ///< chaos: how this thread is treated now, and
-    uint64_t chance;           ///< its random numbers
+    uint32_t mood;             ///< chaos: how this thread is treated now
     uint32_t vfork_depth;
     castor_lender vforks[CASTOR_VFORKS];
     struct castor_tables *_Nullable tables; ///< a vfork child's own; null: the process's
@@ -133,6 +143,7 @@ typedef struct castor_thread {
     castor_loads loads;
     castor_region region;
     castor_cache caches[CASTOR_CLASSES];
+    castor_unrest unrest;      ///< chaos
 } castor_thread;
 
 extern __thread castor_thread castor_self CASTOR_HIDDEN __attribute__((tls_model("initial-exec")));
@@ -148,6 +159,9 @@ extern castor_segment *_Nonnull castor_seg CASTOR_HIDDEN;
 CASTOR_INLINE uint32_t castor_mode_now(void) { return __atomic_load_n(&castor_mode, __ATOMIC_RELAXED); }
 CASTOR_INLINE void castor_mode_set(uint32_t m) { __atomic_store_n(&castor_mode, m, __ATOMIC_RELEASE); }
 CASTOR_INLINE castor_segment *_Nonnull castor_segment_now(void) { return castor_seg; }
+
+/// Objects that the chaos mode remembers.
+#define CASTOR_TAKERS 1024u
 
 /// Per-process state of the policy: plain words, so that Swift needs no globals of its own.
 typedef struct castor_process {
@@ -171,6 +185,7 @@ typedef struct castor_process {
     uint64_t processors[16];   ///< chaos: the affinity at the start
     uint32_t stopped;          ///< chaos: threads that stand still
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
+    uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
 extern castor_process castor_proc CASTOR_HIDDEN;
@@ -185,6 +200,9 @@ CASTOR_FIELD(process, parked, uint32_t)
 CASTOR_FIELD(process, next_object, uint32_t)
 CASTOR_ARRAY(process, said, uint64_t)
 CASTOR_ARRAY(process, processors, uint64_t)
+CASTOR_ARRAY(process, takers, uint64_t)
+CASTOR_ARRAY(unrest, recent, uint64_t)
+CASTOR_FIELD(thread, unrest, castor_unrest)
 CASTOR_INLINE castor_lender *_Nonnull castor_lender_at(castor_thread *_Nonnull t, uint32_t i) { return &t->vforks[i % CASTOR_VFORKS]; }
 CASTOR_ARRAY(process, attached, uint64_t)
 CASTOR_FIELD(thread, loads, castor_loads)
@@ -377,8 +395,10 @@ CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_signal_arrived(
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_signal_returned(castor_frame *_Nullable frame);
 /// First words of a child on a new stack; `top` is what the parent put there (gate.S).
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_child_started(const uint64_t *_Nonnull top);
-/// Chaos mode: the thread is about to make an event.
-CASTOR_NOLOCKS CASTOR_HIDDEN void castor_disturb(void);
+/// Instead of an object: the thread asks for input, and so is done with what it was about.
+#define CASTOR_NEW_BUSINESS 1ull
+/// Chaos mode: the thread is about to make an event; it takes `object`, or no such thing (0).
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_disturb(uint64_t object);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_vfork_push(uint64_t return_address);
 /// In the child and, later, in the parent; `result` is what the call returns. Says where to go on.
 CASTOR_NOLOCKS CASTOR_HIDDEN uint64_t castor_vfork_after(int64_t *_Nonnull result);
