@@ -36,7 +36,7 @@ build:
 	@$(MAKE) --no-print-directory plugins $(RELEASE)/libcastor.so
 
 # What programs built with `castor cc` are linked with: plain C, so that it needs nothing but libc.
-$(RELEASE)/libcastor.so: Sources/CTSXShim/Dormant/dormant.c Sources/CTSXShim/include/castor_plane.h
+$(RELEASE)/libcastor.so: Sources/CTSXShim/Dormant/dormant.c Sources/CTSXShim/Dormant/castor.h Sources/CTSXShim/include/castor_plane.h
 	$(CC) -std=gnu2x -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -ISources/CTSXShim/include -Wl,-soname,libcastor.so -o $@ $<
 
 .PHONY: clean
@@ -88,17 +88,18 @@ TARGET = $(DESTDIR)$(PREFIX)
 .PHONY: install
 install: ## install into PREFIX (/usr/local), below DESTDIR; build first
 	@test -x $(CASTOR) || { echo "castor is not built; run 'make' first" >&2; exit 1; }
-	install -d $(TARGET)/bin $(TARGET)/lib/castor $(TARGET)/share/man/man1 $(addprefix $(TARGET)/,$(dir $(SHARE_FILES)))
+	install -d $(TARGET)/bin $(TARGET)/include $(TARGET)/lib/castor $(TARGET)/share/man/man1 $(addprefix $(TARGET)/,$(dir $(SHARE_FILES)))
 	install -m 755 $(CASTOR) $(TARGET)/bin/castor
 	install -m 755 $(RELEASE)/castor-agent $(RELEASE)/libCastorRuntime.so $(RELEASE)/libcastor.so $(PLUGINS) \
 		$(TARGET)/lib/castor/
+	install -m 644 Sources/CTSXShim/Dormant/castor.h $(TARGET)/include/castor.h
 	strip --strip-debug $(TARGET)/bin/castor $(TARGET)/lib/castor/castor-agent $(TARGET)/lib/castor/libCastorRuntime.so
 	$(CASTOR) man-pages $(TARGET)/share/man/man1
 	$(CASTOR) completion bash > $(TARGET)/share/bash-completion/completions/castor
 	$(CASTOR) completion zsh > $(TARGET)/share/zsh/site-functions/_castor
 	$(CASTOR) completion fish > $(TARGET)/share/fish/vendor_completions.d/castor.fish
 	@rm -rf $(BUILD)/man && mkdir -p $(BUILD)/man && $(CASTOR) man-pages $(BUILD)/man
-	@{ printf '%s\n' bin/castor lib/castor/castor-agent lib/castor/libCastorRuntime.so lib/castor/libcastor.so \
+	@{ printf '%s\n' bin/castor include/castor.h lib/castor/castor-agent lib/castor/libCastorRuntime.so lib/castor/libcastor.so \
 	$(SHARE_FILES) $(addprefix lib/castor/,$(notdir $(PLUGINS))); \
 	ls $(BUILD)/man | sed 's|^|share/man/man1/|'; } > $(TARGET)/lib/castor/installed
 

@@ -23,6 +23,8 @@ final class ReplayAgent {
     /// Versions that no event has: passed on in place of threads that died holding them.
     private var gaps: [(shard: UInt32, version: UInt64)] = []
     private var polls = PollWatch()
+    /// Another build than the recorded one replays.
+    private var lenient: LenientLog?
     private var reminder = Reminder()
     private var counts = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
     private var tops = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
@@ -34,6 +36,9 @@ final class ReplayAgent {
         log = try LogReader(directory: directory, allowTruncated: allowTruncated)
         isCut = log.isTruncated || log.ending?.tail != .complete
         segment.base.pointee.order = isTotal ? CASTOR_ORDER_TOTAL : CASTOR_ORDER_PARTIAL
+        if segment.base.pointee.options & CASTOR_OPT_LENIENT != 0 {
+            lenient = LenientLog(withoutOnce: segment.base.pointee.lenient.finds_races != 0)
+        }
         segment.base.pointee.stream_count = UInt32(log.totals.count)
     }
 
@@ -146,6 +151,10 @@ final class ReplayAgent {
             var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
             var entry = castor_entry()
             while let payload = try decoder.next(&entry) {
+                if lenient?.follows(&entry) == false {
+                    queue.events += 1
+                    continue
+                }
                 if entry.shard != CASTOR_NO_SHARD {
                     guard entry.shard < CASTOR_SHARDS else { throw LogError.invalid("shard \(entry.shard) in the log") }
                     let isLoad = entry.kind == CASTOR_EV_LOAD  // it takes no version, but waits for those before

@@ -112,6 +112,18 @@ public struct ELFImage: Sendable {
         return nil
     }
 
+    /// The address of a symbol that the file defines for others.
+    public func dynamicSymbol(_ name: String) -> UInt64? {
+        for section in sections where section.type == Section.dynamicSymbols && section.link < sections.count {
+            let names = sections[section.link].range.lowerBound
+            for at in stride(from: section.range.lowerBound, to: section.range.upperBound - 23, by: 24) {
+                guard let place: UInt32 = load(at), let home: UInt16 = load(at + 6), home != 0 else { continue }
+                if text(names + Int(place)) == name { return load(at + 8) }
+            }
+        }
+        return nil
+    }
+
     // MARK: - Tables
 
     private static func load<T: FixedWidthInteger>(_ bytes: [UInt8], _ at: Int) -> T? {

@@ -134,7 +134,7 @@ func castor_usable(_ block: UnsafeRawPointer) -> UInt64 {
 @inline(__always) @_noLocks private func enterHeap(
     _ me: Thread, _ id: UInt16, _ object: UInt64, _ turn: inout castor_turn
 ) {
-    if me.pointee.ordered != 0, isReplaying {
+    if me.pointee.ordered != 0, isReplaying, !isLenient {
         withUnsafeMutablePointer(to: &turn) { castor_symbol_replay($0, id, object) }
     }
     lockHeap()
@@ -144,7 +144,7 @@ func castor_usable(_ block: UnsafeRawPointer) -> UInt64 {
 ) {
     if me.pointee.ordered != 0, isRecording { castor_symbol_record(id, object, 0, 0, 1) }
     unlockHeap()
-    if me.pointee.ordered != 0, isReplaying { withUnsafeMutablePointer(to: &turn) { castor_symbol_replayed($0) } }
+    if me.pointee.ordered != 0, isReplaying, !isLenient { withUnsafeMutablePointer(to: &turn) { castor_symbol_replayed($0) } }
 }
 
 @inline(never) @_noLocks private func refill(_ me: Thread, _ c: UInt64, _ mine: UnsafeMutablePointer<castor_cache>) {

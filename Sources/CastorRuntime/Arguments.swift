@@ -333,6 +333,8 @@ private let keptNames: UInt64 = 10
         }
     case CASTOR_ARG_FDSET: port.bytes(a, (argument(f, Int(r.aux)) &+ 63) / 64 &* 8)
     case CASTOR_ARG_SPECIAL: visitSpecial(f, i, &port)
+    case CASTOR_ARG_IN_FIXED where givesEvent(f):
+        if port.direction == .load { keepToken(f, a, &port.reader) } else { port.bytes(a, UInt64(r.size)) }
     default: break
     }
 }

@@ -145,7 +145,9 @@ struct Mapping {
     case SYS_shmdt where result == 0: detach(f.pointee.a0)
     default: break
     }
-    if result != entry.result {
+    if isLenient {
+        f.pointee.result = result
+    } else if result != entry.result {
         var actual = attempt(CASTOR_EV_SYSCALL, entry.nr, entry.object, entry.hash, entry.value)
         actual.result = result
         diverge(CASTOR_DIVERGENCE_ARGUMENT, me, expected: entry, actual: actual, frame: f, "address of the mapping")
@@ -155,13 +157,27 @@ struct Mapping {
 
 @_noLocks private func fixed(_ flags: UInt64) -> UInt64 { (flags | mapFixed) & ~mapNoReplace }
 
+/// Where the recording had it; in another build where the kernel finds room.
+@_noLocks private func place(_ f: Frame, _ entry: castor_entry, _ size: UInt64) -> UInt64 {
+    if !isLenient { return UInt64(entry.result) }
+    let isSegment = f.pointee.nr == UInt64(SYS_shmat)
+    let wanted = isSegment || f.pointee.a3 & mapFixed != 0 ? 0 : f.pointee.a0
+    let privately: UInt64 = 2
+    if !isSegment, f.pointee.a3 & mapFixed != 0 {
+        f.pointee.result = Int64(f.pointee.a0)
+    } else {
+        f.pointee.result = kernel(SYS_mmap, wanted, size, 0, privately | mapAnonymous, UInt64.max, 0)
+    }
+    return UInt64(bitPattern: f.pointee.result)
+}
+
 @_noLocks private func mapAnywhere(_ f: Frame, _ entry: castor_entry) -> Int64 {
     kernel(
         SYS_mmap, UInt64(entry.result), f.pointee.a1, f.pointee.a2, fixed(f.pointee.a3) | mapAnonymous, UInt64.max, 0)
 }
 
 @_noLocks private func mapContent(_ ring: Ring, _ f: Frame, _ entry: castor_entry) {
-    let at = UInt64(entry.result)
+    let at = place(f, entry, f.pointee.a1)
     kernel(SYS_mmap, at, f.pointee.a1, protRead | protWrite, fixed(f.pointee.a3) | mapAnonymous, UInt64.max, 0)
     var reader = PayloadReader(ring, entry)
     reader.take(at, UInt64(entry.payload))
@@ -171,10 +187,10 @@ struct Mapping {
 
 /// A shared mapping of a file, or System V memory attached.
 @_noLocks private func mapShared(_ ring: Ring, _ f: Frame, _ entry: castor_entry) {
-    let at = UInt64(entry.result)
     var reader = PayloadReader(ring, entry)
     var map = castor_shared_map()
     withUnsafeMutablePointer(to: &map) { reader.take(address($0), UInt64(MemoryLayout<castor_shared_map>.size)) }
+    let at = place(f, entry, map.size)
     let isSegment = f.pointee.nr == UInt64(SYS_shmat)
     let readOnly: UInt64 = 0o10000
     let executable: UInt64 = 0o100000
@@ -207,9 +223,14 @@ struct Mapping {
                 CASTOR_DIVERGENCE_BINARY, me, expected: entry, actual: attempt(CASTOR_EV_SYSCALL, entry.nr), frame: f,
                 "a library that the recorded program loaded is missing")
         }
-        let r = kernel(
-            SYS_mmap, UInt64(entry.result), f.pointee.a1, f.pointee.a2, fixed(f.pointee.a3), UInt64(fd), f.pointee.a5)
-        if r == entry.result { mapped(f, file: UInt64(fd)) }
+        let r =
+            isLenient
+            ? kernel(SYS_mmap, f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3, UInt64(fd), f.pointee.a5)
+            : kernel(
+                SYS_mmap, UInt64(entry.result), f.pointee.a1, f.pointee.a2, fixed(f.pointee.a3), UInt64(fd),
+                f.pointee.a5)
+        if isLenient { f.pointee.result = r }
+        if r == f.pointee.result { mapped(f, file: UInt64(fd)) }
         kernel(SYS_close, UInt64(fd))
         return r
     }

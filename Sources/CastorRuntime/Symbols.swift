@@ -28,16 +28,24 @@ func castor_symbol_record(_ id: UInt16, _ object: UInt64, _ result: Int64, _ val
 func castor_symbol_replay(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt16, _ object: UInt64) {
     let me = castor_me()
     let ring = me.pointee.ring.unsafelyUnwrapped
-    let e = nextEntry(me, CASTOR_EV_SYMBOL, id)
+    var e = nextEntry(me, CASTOR_EV_SYMBOL, id)
+    let none = castor_turn(result: 0, value: 0, shard: CASTOR_NO_SHARD, pad: 0)
+    if isLenient {
+        guard let counterpart = lenientSymbol(me, id, object, e) else {
+            turn.pointee = none
+            return
+        }
+        e = counterpart
+    }
     if e.pointee.kind != CASTOR_EV_SYMBOL || e.pointee.nr != id {
         if isExtraPoll(e, id, object) {
-            turn.pointee = castor_turn(result: 0, value: 0, shard: CASTOR_NO_SHARD, pad: 0)
+            turn.pointee = none
             return
         }
         diverge(
             CASTOR_DIVERGENCE_EVENT, me, expected: e.pointee, actual: attempt(CASTOR_EV_SYMBOL, id, object), "event")
     }
-    if e.pointee.object != object {
+    if isOther(e.pointee.object, object) {
         diverge(
             CASTOR_DIVERGENCE_ARGUMENT, me, expected: e.pointee, actual: attempt(CASTOR_EV_SYMBOL, id, object),
             "address")
@@ -60,7 +68,7 @@ func castor_blocked(_ blocked: Int32) { blockedInReal(castor_me(), blocked != 0)
 
 @c @implementation @_noLocks
 func castor_next_is(_ id: UInt16) -> Int32 {
-    let e = nextEntry(castor_me())
+    let e = isLenient ? nextEntry(castor_me(), CASTOR_EV_SYMBOL, id) : nextEntry(castor_me())
     return e.pointee.kind == CASTOR_EV_SYMBOL && e.pointee.nr == id ? 1 : 0
 }
 
@@ -71,7 +79,7 @@ func castor_next_guard(_ guardAddress: UInt64) -> Int32 {
         castor_settle()
         let e = nextEntry(me)
         guard e.pointee.kind == CASTOR_EV_SYMBOL, e.pointee.nr == CASTOR_SYM_cxa_guard else { return 0 }
-        if e.pointee.object == guardAddress { return 1 }
+        if !isOther(e.pointee.object, guardAddress) { return 1 }
         if e.pointee.result != 0 { return 0 }
         passReadyGuard(me, e)
     }

@@ -8,7 +8,7 @@ enum Debugger {
     /// Becomes the debugger; returns only by throwing.
     static func run(_ name: String, _ plan: ReplayPlan, _ log: LogReader, words: [SystemString]) throws {
         let own = try ownPath()
-        let program = log.manifest.program.description
+        let program = (plan.build?.path ?? log.manifest.program).description
         var arguments: [String]
         switch name {
         case "gdb":
@@ -40,6 +40,7 @@ enum Debugger {
         if plan.isDamaged { words.append("--damaged") }
         if plan.isForced { words.append("--force") }
         if plan.isQuiet { words.append("--quiet") }
+        if let build = plan.build { words += ["--exe", build.path.description] }
         return words + [absolute(plan.directory)]
     }
     private static func absolute(_ path: String) -> String {
@@ -112,6 +113,7 @@ enum LaunchCommand: Command {
         .flag("damaged", nil, "As of castor replay."),
         .flag("force", nil, "As of castor replay."),
         .flag("quiet", "q", "As of castor replay."),
+        .value("exe", nil, "PROGRAM", .text, "As of castor replay."),
     ]
     static let operands = Operands.exactly(1, "LOG", .directory)
     static let rest = Rest.afterOperand
@@ -121,15 +123,15 @@ enum LaunchCommand: Command {
         let installation = try Installation.find()
         let plan = ReplayPlan(
             directory: arguments.operands[0].description, order: arguments.text("order") ?? "partial",
-            isDamaged: arguments.flag("damaged"), isForced: arguments.flag("force"), isQuiet: arguments.flag("quiet"))
+            isDamaged: arguments.flag("damaged"), isForced: arguments.flag("force"), isQuiet: arguments.flag("quiet"),
+            build: try arguments.value("exe").map { try ModifiedBuild($0) })
         let log = try plan.open()
-        let session = try Session(mode: CASTOR_MODE_REPLAY)
-        try plan.prepare(session, log)
+        let session = try plan.session(log)
         session.segment.pointee.options |= CASTOR_OPT_DEBUGGER | CASTOR_OPT_PATIENT
         try session.startAgent(installation.agent, plan.agentWords, input: "")
         try plan.enter(log.manifest)
         var manifest = log.manifest
-        (manifest.program, manifest.arguments) = try ReplayPlan.command(session, manifest)
+        (manifest.program, manifest.arguments, manifest.environment) = try plan.program(session, manifest)
         try session.becomeProgram(manifest, segmentAt: plan.descriptor(log.manifest))
         return ExitStatus.software
     }
@@ -141,8 +143,7 @@ enum AttachedReplay {
         _ process: String, _ plan: ReplayPlan, _ log: LogReader, _ installation: Installation, words: [SystemString]
     ) throws -> Int32 {
         let stream = try RecordedProcesses(log).stream(of: process)
-        let session = try Session(mode: CASTOR_MODE_REPLAY)
-        try plan.prepare(session, log)
+        let session = try plan.session(log)
         session.segment.pointee.debug_stream = stream
         session.segment.pointee.options |= CASTOR_OPT_PATIENT
         let signals = session.takeSignals()

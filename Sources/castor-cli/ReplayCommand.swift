@@ -17,6 +17,7 @@ enum ReplayCommand: Command {
          castor replay
          castor replay -d gdb -- -ex 'break main'
          castor replay -p worker
+         castor replay --exe ./server-asan
         """
     static let options: [Option] = [
         .value(
@@ -26,6 +27,9 @@ enum ReplayCommand: Command {
         .value(
             "process", "p", "PID|NAME", .text,
             "Debug this process of the recording from its start ('castor ps' lists them); the others replay beside it."),
+        .value(
+            "exe", nil, "PROGRAM", .text,
+            "Replay another build of the program: with printf() added, at another optimization level, with a sanitizer."),
         .flag("damaged", nil, "Replay a log that was cut off, up to its last whole chunk."),
         .flag("force", nil, "Replay although the program or a library is no longer the recorded one."),
         .flag("quiet", "q", "Say nothing but errors."),
@@ -38,7 +42,8 @@ enum ReplayCommand: Command {
         let directory = try ReplayPlan.find(arguments.operands.first)
         let plan = ReplayPlan(
             directory: directory, order: arguments.text("order") ?? "partial", isDamaged: arguments.flag("damaged"),
-            isForced: arguments.flag("force"), isQuiet: arguments.flag("quiet"))
+            isForced: arguments.flag("force"), isQuiet: arguments.flag("quiet"),
+            build: try arguments.value("exe").map { try ModifiedBuild($0) })
         let log = try plan.open()
         if plan.isDamaged, log.events == 0 {
             if !plan.isQuiet { Console.report("\(directory): no events were written before the log was cut off") }
@@ -54,8 +59,7 @@ enum ReplayCommand: Command {
         if let debugger = arguments.text("debugger") {
             try Debugger.run(debugger, plan, log, words: arguments.rest)
         }
-        let session = try Session(mode: CASTOR_MODE_REPLAY)
-        try plan.prepare(session, log)
+        let session = try plan.session(log)
         let signals = session.takeSignals()
         try session.startAgent(installation.agent, plan.agentWords, input: "")
         try plan.start(session, log.manifest)
@@ -70,6 +74,8 @@ struct ReplayPlan {
     let isDamaged: Bool
     let isForced: Bool
     let isQuiet: Bool
+    /// What is replayed in place of the recorded program.
+    var build: ModifiedBuild?
 
     var agentWords: [String] { ["replay", directory, order] + (isDamaged ? ["damaged"] : []) }
 
@@ -105,8 +111,10 @@ struct ReplayPlan {
         if manifest.objects.isEmpty {
             throw CommandError.damaged("\(directory): the program ended before it was recorded")
         }
+        let replaced = build == nil ? nil : realpath(manifest.program.description, nil).map { String(cString: $0) }
         for object in manifest.objects {
             let path = object.path.description
+            if build != nil, path == replaced || path == manifest.program.description { continue }
             guard let now = ObjectFile.buildID(path: path) else {
                 throw CommandError.missing(
                     "\(path): missing; the recorded program used it (build-id \(object.buildID))")
@@ -119,8 +127,16 @@ struct ReplayPlan {
         }
     }
 
-    /// Puts what the log says about the whole run into the segment.
-    func prepare(_ session: Session, _ log: LogReader) throws {
+    /// The segment of a replay, with what the log says about the whole run.
+    func session(_ log: LogReader) throws -> Session {
+        try build?.check(log)
+        let session = try Session(mode: CASTOR_MODE_REPLAY, shares: build == nil)
+        try prepare(session, log)
+        build?.prepare(session, log)
+        return session
+    }
+
+    private func prepare(_ session: Session, _ log: LogReader) throws {
         guard log.events > 0 else {
             throw CommandError.damaged("\(directory): the program ended before it was recorded")
         }
@@ -141,14 +157,23 @@ struct ReplayPlan {
 
     func start(_ session: Session, _ manifest: Manifest) throws {
         try enter(manifest)
-        let (path, arguments) = try ReplayPlan.command(session, manifest)
+        let program = try program(session, manifest)
         try session.startProgram(
-            path, arguments, environment: manifest.environment, segmentAt: descriptor(manifest))
+            program.path, program.arguments, environment: program.environment, segmentAt: descriptor(manifest))
+    }
+
+    /// What is executed, and how.
+    func program(_ session: Session, _ manifest: Manifest) throws -> (
+        path: SystemString, arguments: [SystemString], environment: [SystemString]
+    ) {
+        if let build { return (build.path, manifest.arguments, build.environment(manifest.environment)) }
+        let (path, arguments) = try ReplayPlan.command(session, manifest)
+        return (path, arguments, manifest.environment)
     }
 
     /// What is executed. A script need not be there any more: its interpreter runs under a name as long as the script's was,
     /// for the name lies on the stack, and everything below it has to be where it was.
-    static func command(_ session: Session, _ manifest: Manifest) throws -> (SystemString, [SystemString]) {
+    private static func command(_ session: Session, _ manifest: Manifest) throws -> (SystemString, [SystemString]) {
         guard let binary = manifest.interpreter.first else { return (manifest.program, manifest.arguments) }
         let directory = session.scratch + "/main"
         let length = manifest.program.bytes.count
@@ -168,7 +193,9 @@ struct ReplayPlan {
     /// Working directory and stack limit, which decide where the kernel puts things.
     func enter(_ manifest: Manifest) throws {
         _ = withUnsafePointer(to: manifest.workingDirectory.description) { chdir($0.pointee) }
-        let stack = manifest.resourceLimits.stack
+        var stack = manifest.resourceLimits.stack
+        // ThreadSanitizer starts the program once more when there is no limit, which would end the replay.
+        if build != nil, stack.soft == UInt64.max { stack.soft = 64 << 20 }
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit)
         if UInt64(limit.rlim_cur) != stack.soft {
@@ -242,6 +269,7 @@ final class Replaying {
         }
         end()
         notePolls()
+        noteDifferences()
         if let failure { throw CommandError.damaged("\(plan.directory): \(failure)") }
         guard let status else {
             if !plan.isQuiet { Console.report("the log ends here; how the program ended is not in it") }
@@ -258,6 +286,17 @@ final class Replaying {
             "note: threads polled variables that castor does not see, with a mutex between their looks: "
                 + "\(s.polls_passed) recorded locks passed over, \(s.polls_added) added; everything else was as recorded"
         )
+    }
+
+    /// Nor this: what another build did otherwise and was let through.
+    private func noteDifferences() {
+        let lenient = session.segment.pointee.lenient
+        let notes = [
+            (lenient.added, "writes to the standard output and error added"),
+            (lenient.passed, "recorded ones not made"), (lenient.contents, "calls that sent something else"),
+        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        if plan.isQuiet || notes.isEmpty { return }
+        Console.report("note: this build differs from the recorded one: \(notes.joined(separator: ", "))")
     }
 
     private func takeSignals() {
@@ -321,6 +360,7 @@ final class Replaying {
     /// The process ended: as the recorded one did, or the replay is not the recording.
     private func conclude(_ status: WaitStatus) -> Int32 {
         let finished = castor_load32(castor_segment_finished(session.segment)) != 0
+        if let status = endedByItself(status) { return status }
         let recorded: WaitStatus
         switch log.ending?.outcome {
         case .exited(let code): recorded = .exited(code)
@@ -339,6 +379,18 @@ final class Replaying {
             return ExitStatus.divergence
         }
         return recorded.exitStatus
+    }
+
+    /// Another build may find out what the recorded one did not, and end there.
+    private func endedByItself(_ status: WaitStatus) -> Int32? {
+        let lenient = session.segment.pointee.lenient
+        if lenient.asserted != 0 {
+            if !plan.isQuiet { Console.report("a castor_assert does not hold: the replay ends there") }
+            return status.exitStatus
+        }
+        guard lenient.ended != 0, let kind = plan.build?.sanitizer.kind else { return nil }
+        if !plan.isQuiet { Console.report("\(kind.rawValue) has ended the program: the replay ends there") }
+        return status.exitStatus
     }
 
     /// A fault so hard that no handler ran (a stack overflow) is not announced by the runtime.

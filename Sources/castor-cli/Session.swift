@@ -16,12 +16,13 @@ final class Session {
     static let ringSlots = 65536
     static let rings = 4096
 
-    init(mode: UInt32) throws {
+    /// `shares`: with room for what processes of a replay map shared. A sanitizer leaves none.
+    init(mode: UInt32, shares: Bool = true) throws {
         let versions = 4096
         let waiters = versions + Int(CASTOR_SHARDS) * 8
         let rings = (waiters + Int(CASTOR_SHARDS) * 4 + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
-        let shared = mode == CASTOR_MODE_REPLAY ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
+        let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
         bytes = rings + Session.rings * ringBytes + shared
         let fd = "castor".withCString { RawSystem.call(.memfdCreate, Int(bitPattern: $0), 1 /* MFD_CLOEXEC */) }
         guard fd >= 0, ftruncate(Int32(fd), bytes) == 0,

@@ -1,8 +1,12 @@
 /// libcastor.so: what programs built with `castor cc` are linked with. It answers the compiler plane's calls with the
 /// plain operations. Under `castor record` and `castor replay` the preloaded runtime answers in its place.
 #define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "castor.h"
 #include "castor_plane.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -49,3 +53,15 @@ CASTOR_SIZES(CASTOR_TSAN_ACCESS)
 EXPORT void *__tsan_memcpy(void *to, const void *from, size_t n) { return memcpy(to, from, n); }
 EXPORT void *__tsan_memmove(void *to, const void *from, size_t n) { return memmove(to, from, n); }
 EXPORT void *__tsan_memset(void *to, int byte, size_t n) { return memset(to, byte, n); }
+
+EXPORT int castor_printf(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    int length = vfprintf(stderr, format, list);
+    va_end(list);
+    return length;
+}
+EXPORT void castor_assert_failed(const char *condition, const char *file, int line, const char *function) {
+    castor_printf("%s:%d: %s: castor_assert(%s) failed\n", file, line, function, condition);
+    abort();
+}

@@ -13,5 +13,7 @@ typedef struct castor_map {
 } castor_map;
 CASTOR_HIDDEN void castor_vdso_take(const castor_map *maps, int count);
 CASTOR_HIDDEN void castor_sigsys(int s, void *info, void *context);
+/// Whether a path, up to a colon, is that of a sanitizer's runtime.
+CASTOR_HIDDEN int castor_is_sanitizer(const char *path);
 /// Takes the recorder's own variables out of a new program's environment.
 CASTOR_HIDDEN void castor_exec_strip(char **envp);

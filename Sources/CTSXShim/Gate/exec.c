@@ -300,6 +300,12 @@ void castor_exec_strip(char **envp) {
         if (starts_with(e, "LD_PRELOAD=")) {
             char *end = e + 11;
             while (*end && *end != ':') end++;
+            if (castor_is_lenient() && castor_is_sanitizer(e + 11) && *end) { /* the tool has put it before the runtime */
+                e = end + 1 - 11;
+                castor_copy(e, "LD_PRELOAD=", 11);
+                end++;
+                while (*end && *end != ':') end++;
+            }
             if (end - e - 11 < (int64_t)sizeof castor_runtime_path) {
                 castor_copy(castor_runtime_path, e + 11, (uint64_t)(end - e) - 11);
                 castor_runtime_path[end - e - 11] = 0;

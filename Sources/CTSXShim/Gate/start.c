@@ -12,7 +12,7 @@ __thread castor_thread castor_self __attribute__((tls_model("initial-exec")));
 uint32_t castor_mode;
 static castor_segment no_segment;
 castor_segment *castor_seg = &no_segment;
-castor_process castor_proc;
+castor_process castor_proc = {.stack_region = CASTOR_STACK_REGION};
 castor_stack castor_stacks[CASTOR_STACKS];
 castor_heap castor_heap_state;
 castor_tables castor_own_tables;
@@ -77,6 +77,7 @@ static int parse_maps(void) {
 
 /// What the kernel tells the program about itself. AT_RANDOM seeds the stack protector and the pointer guard; programs
 /// may read it too.
+static uint64_t entry_point;
 static void find_image(castor_image *image, char **argv, char **envp) {
     uint64_t first = (uint64_t)argv[0], last = first;
     for (char **a = argv; *a; a++) last = (uint64_t)*a + castor_length(*a) + 1;
@@ -86,6 +87,7 @@ static void find_image(castor_image *image, char **argv, char **envp) {
     for (Elf64_auxv_t *a = (Elf64_auxv_t *)(envp + 1); a->a_type != AT_NULL; a++) {
         if (a->a_type == AT_RANDOM) image->random = (void *)a->a_un.a_val;
         if (a->a_type == AT_EXECFN) image->name = (char *)a->a_un.a_val;
+        if (a->a_type == AT_ENTRY) entry_point = a->a_un.a_val;
     }
     image->name_length = (uint32_t)castor_length(image->name) + 1;
 }
@@ -132,13 +134,39 @@ static int map_segment(const char *number) {
     int64_t r = CALL(SYS_pread64, fd, &header, sizeof header, 0, 0, 0);
     if (r != sizeof header || header.magic != CASTOR_MAGIC) return 0; /* an unrecorded child of a recorded program: stay dormant */
     if (header.abi != CASTOR_ABI_VERSION) fail("the runtime and the castor command are of different versions");
-    r = CALL(SYS_mmap, CASTOR_SEGMENT_ADDRESS, header.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
-    if (r != (int64_t)CASTOR_SEGMENT_ADDRESS) fail("cannot map the shared segment");
+    uint64_t at = header.options & CASTOR_OPT_LENIENT ? CASTOR_LENIENT_SEGMENT : CASTOR_SEGMENT_ADDRESS;
+    r = CALL(SYS_mmap, at, header.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+    if (r != (int64_t)at) fail("cannot map the shared segment");
     castor_proc.segment_fd = (int32_t)fd;
     CALL(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0, 0);
     CALL(SYS_madvise, r, header.bytes, MADV_DONTDUMP, 0, 0, 0); /* gigabytes of rings would go into every core file */
-    castor_seg = (castor_segment *)CASTOR_SEGMENT_ADDRESS;
+    castor_seg = (castor_segment *)at;
     return 1;
+}
+
+static void add_sanitizer(uint64_t start, uint64_t end) {
+    if (castor_proc.sanitizers >= sizeof castor_proc.sanitizer / 16) fail("too many pieces of sanitizers");
+    castor_proc.sanitizer[2 * castor_proc.sanitizers] = start;
+    castor_proc.sanitizer[2 * castor_proc.sanitizers++ + 1] = end;
+}
+static int starts_with(const char *s, const char *head) {
+    while (*head && *s == *head) s++, head++;
+    return !*head;
+}
+int castor_is_sanitizer(const char *path) {
+    const char *name = path;
+    for (const char *s = path; *s && *s != ':'; s++)
+        if (*s == '/') name = s + 1;
+    return starts_with(name, "libasan.so") || starts_with(name, "libtsan.so") || starts_with(name, "libclang_rt.");
+}
+/// Replay of another build: where code of a sanitizer's runtime is, in the program's file or a library of its own.
+static void be_lenient(int count) {
+    const castor_lenient *l = &castor_seg->lenient;
+    uint64_t base = entry_point - l->entry;
+    castor_proc.stack_region = CASTOR_LENIENT_STACKS;
+    if (l->sanitizer_end) add_sanitizer(base + l->sanitizer_start, base + l->sanitizer_end);
+    for (int i = 0; i < count; i++)
+        if (maps[i].executable && castor_is_sanitizer(maps[i].name)) add_sanitizer(maps[i].start, maps[i].end);
 }
 
 static void take_signals(void) {
@@ -183,6 +211,7 @@ __attribute__((constructor(101))) static void castor_start(int argc, char **argv
         if (ends_with(maps[i].name, "/ld-linux-x86-64.so.2"))
             castor_proc.loader_start = maps[i].start, castor_proc.loader_end = maps[i].end;
     }
+    if (castor_is_lenient()) be_lenient(count);
     castor_proc.has_rtm = castor_rtm_self_test() != 0;
     castor_proc.syscall_start = (uint64_t)(void *)syscall;
     castor_proc.syscall_end = castor_proc.syscall_start + 48;

@@ -70,12 +70,13 @@ void castor_vdso_take(const castor_map *maps, int count) {
         {"__vdso_getcpu", &castor_proc.vdso_getcpu, (void *)entry_getcpu},
         {"__vdso_clock_getres", &castor_proc.vdso_clock_getres, (void *)entry_clock_getres},
     };
-    if (CALL(SYS_mmap, VDSO_ADDRESS, high - low, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) < 0) return;
+    uint64_t place = castor_is_lenient() ? CASTOR_LENIENT_VDSO : VDSO_ADDRESS;
+    if (CALL(SYS_mmap, place, high - low, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) < 0) return;
     for (int i = 0; i < count; i++)
         if (maps[i].start >= low && maps[i].end <= high)
             CALL(SYS_mremap, maps[i].start, maps[i].end - maps[i].start, maps[i].end - maps[i].start,
-                 MREMAP_MAYMOVE | MREMAP_FIXED, VDSO_ADDRESS + (maps[i].start - low), 0);
-    uint64_t moved = VDSO_ADDRESS + (start - low);
+                 MREMAP_MAYMOVE | MREMAP_FIXED, place + (maps[i].start - low), 0);
+    uint64_t moved = place + (start - low);
     if (CALL(SYS_mmap, start, end - start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) < 0) return;
     castor_copy((void *)start, (void *)moved, end - start);
     for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {

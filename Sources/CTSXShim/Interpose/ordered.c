@@ -100,7 +100,7 @@ static void in_child(void) {
 }
 
 /// After the runtime's own start, before anyone else's.
-__attribute__((constructor(102))) static void start(void) {
+__attribute__((constructor(103))) static void start(void) {
     if (castor_self.ring) find_all();
     pthread_atfork(before_fork, in_parent, in_child);
 }

@@ -239,7 +239,7 @@ struct streams {
     size_t count;
 };
 static void forget(struct streams *s) {
-    if (s->all) castor_free(s->all);
+    if (s->all) castor_own_free(s->all);
 }
 /// The marked streams that can be written to, in an order that does not depend on when libc linked them. Marks change
 /// under stdio_list, which the caller holds; libc's own lock on its list is held only for the walk.
@@ -248,7 +248,7 @@ static struct streams marked(void) {
     _IO_list_lock();
     for (FILE *f = _IO_list_all; f; f = f->_chain) s.count += is_ours(f) != 0;
     _IO_list_unlock();
-    if (s.count) s.all = castor_allocate(s.count * sizeof *s.all);
+    if (s.count) s.all = castor_own_allocate(s.count * sizeof *s.all);
     if (!s.all) return (struct streams){0, 0};
     size_t n = 0;
     _IO_list_lock();
@@ -359,9 +359,11 @@ static void freeze(void *unused) {
 
 extern int __cxa_atexit(void (*)(void *), void *, void *);
 /// A handler registered before all others runs after all others.
-__attribute__((constructor(102))) static void start(void) {
+__attribute__((constructor(103))) static void start(void) {
     stdin->_flags2 |= MARK;
     stdout->_flags2 |= MARK;
     stderr->_flags2 |= MARK;
+    castor_proc.streams[0] = (uint64_t)stdout;
+    castor_proc.streams[1] = (uint64_t)stderr;
     __cxa_atexit(freeze, 0, 0);
 }

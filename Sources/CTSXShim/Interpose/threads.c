@@ -3,7 +3,7 @@
 #include <execinfo.h>
 #include <pthread.h>
 #include <time.h>
-#include "wrappers.h"
+#include "sanitizer.h"
 
 REAL(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *p), (t, a, f, p), "")
 REAL(int, pthread_join, (pthread_t t, void **r), (t, r), "")
@@ -57,7 +57,7 @@ static void thread_ends(int *unused) {
 static void *thread_main(void *pointer) {
     castor_start_info info = *(castor_start_info *)pointer;
     castor_thread_attach(&info);
-    castor_free(pointer);
+    castor_own_free(pointer);
     __attribute__((cleanup(thread_ends))) int scope = 0;
     return info.routine(info.argument);
 }
@@ -71,6 +71,8 @@ static void load_unwinder(void) {
 
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *p) {
     if (!attached()) return real_pthread_create(t, a, f, p);
+    if (castor_is_sanitizers((uint64_t)f) && !a && castor_seg->lenient.finds_races)
+        return castor_sanitizers_thread(real_pthread_create, t, f, p);
     castor_boundary();
     if (!castor_proc.multithreaded) load_unwinder();
     pthread_attr_t mine;
@@ -88,7 +90,7 @@ EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void
     } else {
         pthread_attr_init(&mine);
     }
-    castor_start_info *info = castor_allocate(sizeof *info);
+    castor_start_info *info = castor_own_allocate(sizeof *info);
     if (!info) return EAGAIN;
     *info = (castor_start_info){.routine = f, .argument = p, .detached = detached == PTHREAD_CREATE_DETACHED};
     castor_thread_prepare(info, own ? UINT64_MAX : size, guard);
@@ -99,7 +101,7 @@ EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void
     castor_start_info copy = *info; /* the thread frees its own */
     int result = real_pthread_create(t, a || info->stack ? &mine : 0, thread_main, info);
     result = castor_thread_created(&copy, result);
-    if (result) castor_free(info);
+    if (result) castor_own_free(info);
     return result;
 }
 

@@ -36,6 +36,10 @@ typedef struct castor_real {
 extern void pthread_testcancel(void);
 #define CANCELLATION_POINT(id) do { if (!castor_next_is(id)) pthread_testcancel(); } while (0)
 
+/// Memory of the runtime's own: the program's heap, unless a sanitizer is that.
+CASTOR_HIDDEN void *castor_own_allocate(uint64_t n);
+CASTOR_HIDDEN void castor_own_free(void *p);
+
 static inline int castor_is_ordered(void) { return castor_self.ordered; }
 /// Before an event that takes `object`: a lock, a semaphore, an atomic variable.
 static inline void castor_boundary_at(const volatile void *object) {

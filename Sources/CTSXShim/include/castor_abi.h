@@ -221,6 +221,7 @@ enum : uint32_t {
     CASTOR_OPT_QUIET = 1u << 1,      ///< no messages from the runtime
     CASTOR_OPT_PATIENT = 1u << 2,    ///< replay with a debugger: nobody is hurried
     CASTOR_OPT_NO_REWRITE = 1u << 3, ///< every system call traps: no site is rewritten
+    CASTOR_OPT_LENIENT = 1u << 4,    ///< replay of another build than the recorded one: see castor_lenient
 };
 /// What `castor_report.kind` says went wrong in replay.
 enum : uint32_t {
@@ -293,6 +294,23 @@ typedef struct castor_shared_map {
 #define CASTOR_SHARD_FIRST 8u
 
 #define CASTOR_NEWBORN 64u
+/// Replay of another build than the recorded one (`castor replay --exe`). The tool fills it in; see Lenient.swift.
+typedef struct castor_lenient {
+    /// Code of the program's file that belongs to a sanitizer's runtime, 0 when there is none; and the file's entry
+    /// point: as the file has them.
+    uint64_t sanitizer_start, sanitizer_end, entry;
+    /// Where the recorded program had its standard output and error streams (FILE).
+    uint64_t streams[2];
+    /// What was followed although it is not as recorded: writes to the standard streams that came in addition or not at
+    /// all, and contents of other writes.
+    uint32_t added, passed, contents;
+    uint32_t asserted;         ///< a castor_assert did not hold
+    uint32_t ended;            ///< a sanitizer has ended the program, with this status and 256
+    uint32_t is_mute;          ///< the program's own output is not shown
+    uint32_t finds_races;      ///< ThreadSanitizer: has a thread of its own, decides by itself who runs a routine once
+    uint32_t pad;
+} castor_lenient;
+
 typedef struct castor_segment {
     uint64_t magic;
     uint32_t abi;
@@ -353,6 +371,7 @@ typedef struct castor_segment {
     /// Names of the programs that are recorded, each NUL-terminated; empty: all.
     char only[1024];
     castor_shared shared[CASTOR_SHARED];
+    castor_lenient lenient;
 } castor_segment;
 _Static_assert(sizeof(castor_segment) <= 4096, "the versions begin on the second page");
 _Static_assert(offsetof(castor_segment, agent_sleeping) == 128, "agent's line");

@@ -182,6 +182,12 @@ typedef struct castor_process {
     uint64_t default_stack;    ///< bytes
     uint64_t libc_start, libc_end, loader_start, loader_end, runtime_start, runtime_end; ///< executable ranges
     uint64_t syscall_start, syscall_end; ///< libc's syscall(): the program's own system calls
+    uint64_t stack_region;     ///< where the stacks of threads lie
+    uint64_t sanitizer[16];    ///< code of a sanitizer's runtime, pairs of start and end
+    uint64_t tokens;           ///< the table of Tokens.swift
+    uint32_t sanitizers;       ///< so many pairs
+    uint32_t brings_heap;      ///< the sanitizer is the program's malloc: the heap is not laid out
+    uint64_t streams[2];       ///< the standard output and error (FILE), as the C library made them
     uint64_t processors[16];   ///< chaos: the affinity at the start
     uint32_t stopped;          ///< chaos: threads that stand still
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
@@ -203,6 +209,7 @@ CASTOR_ARRAY(process, processors, uint64_t)
 CASTOR_ARRAY(process, takers, uint64_t)
 CASTOR_ARRAY(unrest, recent, uint64_t)
 CASTOR_FIELD(thread, unrest, castor_unrest)
+CASTOR_ARRAY(process, streams, uint64_t)
 CASTOR_INLINE castor_lender *_Nonnull castor_lender_at(castor_thread *_Nonnull t, uint32_t i) { return &t->vforks[i % CASTOR_VFORKS]; }
 CASTOR_ARRAY(process, attached, uint64_t)
 CASTOR_FIELD(thread, loads, castor_loads)
@@ -238,6 +245,11 @@ CASTOR_NOLOCKS CASTOR_HIDDEN void castor_tables_drop(castor_tables *_Nonnull t);
 /// Stacks of threads: fixed places, so that addresses do not depend on when a thread's end was noticed.
 #define CASTOR_STACKS 65536u
 #define CASTOR_STACK_REGION 0x680000000000ull
+/// In a replay of another build what is the runtime's lies beside libraries: sanitizers take nearly everything else for
+/// themselves, and ThreadSanitizer knows no other places for a program's memory.
+#define CASTOR_LENIENT_SEGMENT 0x7e8000000000ull
+#define CASTOR_LENIENT_STACKS 0x7e9000000000ull
+#define CASTOR_LENIENT_VDSO 0x7f9e00000000ull
 #define CASTOR_STACK_STRIDE 0x1000000ull
 enum : uint8_t { CASTOR_STACK_FREE = 0, CASTOR_STACK_USED = 1, CASTOR_STACK_EXITED = 2 };
 typedef struct castor_stack {
@@ -435,6 +447,18 @@ CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_record(
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_replay(castor_turn *_Nonnull turn, uint16_t id, uint64_t object);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_replayed(castor_turn *_Nonnull turn);
 
+/// castor.h: a text past the log, and the end of a replay where a condition does not hold.
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_say_aside(const void *_Nonnull text, uint64_t length);
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_assertion_failed(void);
+
+/// Replay of another build than the recorded one.
+CASTOR_INLINE int castor_is_lenient(void) { return (castor_seg->options & CASTOR_OPT_LENIENT) != 0; }
+CASTOR_INLINE int castor_is_sanitizers(uint64_t code) {
+    for (uint32_t i = 0; i < castor_proc.sanitizers; i++)
+        if (code >= castor_proc.sanitizer[2 * i] && code < castor_proc.sanitizer[2 * i + 1]) return 1;
+    return 0;
+}
+
 /// Replay: this thread waits outside the kernel for something real, or has it now.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_blocked(int32_t blocked);
 /// Replay: whether the next entry is this call of the symbol plane.
@@ -463,8 +487,8 @@ CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_thread_created(castor_start_info *_N
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_thread_attach(const castor_start_info *_Nonnull info);
 /// The stack of the thread with this address, null when it is not one of ours.
 CASTOR_INLINE castor_stack *_Nullable castor_stack_of(uint64_t thread) {
-    uint64_t i = (thread - CASTOR_STACK_REGION) / CASTOR_STACK_STRIDE;
-    return thread >= CASTOR_STACK_REGION && i < CASTOR_STACKS ? &castor_stacks[i] : 0;
+    uint64_t region = castor_proc.stack_region, i = (thread - region) / CASTOR_STACK_STRIDE;
+    return thread >= region && i < CASTOR_STACKS ? &castor_stacks[i] : 0;
 }
 /// pthread_join or pthread_detach: nobody will look at the thread with this address again.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_thread_released(uint64_t thread);

@@ -1,0 +1,8 @@
+/// Replay of a build with AddressSanitizer or ThreadSanitizer.
+#pragma once
+#include <pthread.h>
+#include "wrappers.h"
+
+/// A thread that the sanitizer's runtime makes for itself is none of the recording's.
+CASTOR_HIDDEN int castor_sanitizers_thread(
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *), pthread_t *t, void *(*f)(void *), void *p);
