@@ -91,6 +91,11 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
     WAIT(CASTOR_SYM_pthread_cond_clockwait, m, real_pthread_cond_clockwait(c, m, k, t));
 }
 
+/// By names that a sanitizer has not taken.
+#define OWN(name) __typeof__(name) castor_own_##name __attribute__((alias(#name), visibility("hidden")));
+OWN(pthread_cond_wait)
+OWN(pthread_cond_timedwait)
+
 // MARK: - Reader-writer locks
 
 #define RW(name, parameters, arguments, again)                                                        \

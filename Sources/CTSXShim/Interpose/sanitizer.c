@@ -9,7 +9,8 @@
 /// ThreadSanitizer looks these two up by their version, to which a library without versions does not answer. Wherever its
 /// variables have libc's function, they get ours.
 static const struct { const char *name; void *ours; } versioned[] = {
-    {"pthread_cond_wait", (void *)pthread_cond_wait}, {"pthread_cond_timedwait", (void *)pthread_cond_timedwait},
+    {"pthread_cond_wait", (void *)castor_own_pthread_cond_wait},
+    {"pthread_cond_timedwait", (void *)castor_own_pthread_cond_timedwait},
 };
 static void replace(uint64_t start, uint64_t end) {
     for (unsigned i = 0; i < sizeof versioned / sizeof *versioned; i++) {
