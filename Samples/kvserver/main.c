@@ -25,6 +25,7 @@ struct options {
     int threads;
     long items;
     bool safe;
+    bool racy;
     bool verbose;
 };
 
@@ -39,11 +40,12 @@ void server_request_stop(struct server *server) {
 }
 
 static void usage(void) {
-    fprintf(stderr, "usage: kvserver [-p PORT] [-t THREADS] [-m ITEMS] [-S] [-v]\n"
+    fprintf(stderr, "usage: kvserver [-p PORT] [-t THREADS] [-m ITEMS] [-S] [-R] [-v]\n"
                     "  -p PORT     port on 127.0.0.1; 0 (default) chooses a free one\n"
                     "  -t THREADS  worker threads, 1 to 256 (default 4)\n"
                     "  -m ITEMS    items kept before the least recently used is evicted (default 20480)\n"
                     "  -S          safe mode: without the planted bug\n"
+                    "  -R          racy mode: with a planted data race\n"
                     "  -v          print a line of statistics every second\n");
     exit(2);
 }
@@ -51,12 +53,13 @@ static void usage(void) {
 static struct options parse_options(int count, char **arguments) {
     struct options options = {.port = 0, .threads = 4, .items = 20480};
     int option;
-    while ((option = getopt(count, arguments, "p:t:m:Sv")) != -1) {
+    while ((option = getopt(count, arguments, "p:t:m:SRv")) != -1) {
         switch (option) {
         case 'p': options.port = atoi(optarg); break;
         case 't': options.threads = atoi(optarg); break;
         case 'm': options.items = atol(optarg); break;
         case 'S': options.safe = true; break;
+        case 'R': options.racy = true; break;
         case 'v': options.verbose = true; break;
         default: usage();
         }
@@ -123,7 +126,7 @@ static void accept_loop(struct server *server, int signals) {
 
 int main(int count, char **arguments) {
     struct options options = parse_options(count, arguments);
-    struct server server = {.worker_count = options.threads, .verbose = options.verbose, .started_at = clock_ms()};
+    struct server server = {.worker_count = options.threads, .verbose = options.verbose, .racy = options.racy, .started_at = clock_ms()};
     int signals = open_signals();
     server.listener = open_listener(options.port);
     server.stop_event = eventfd(0, EFD_CLOEXEC);

@@ -27,7 +27,10 @@ struct server {
     int listener;   // socket
     int stop_event; // eventfd: written by the command `shutdown`, read by the main thread
     bool verbose;
+    bool racy;      // the second planted bug: see worker_counters_add()
     int64_t started_at; // clock_ms()
+
+    uint64_t commands_of_all; // racy: every worker, without a lock
 
     // The expiry thread.
     pthread_t expiry_thread;

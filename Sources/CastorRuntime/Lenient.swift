@@ -158,8 +158,9 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
         return isCall(e, id) && recordedStream(e) == stream ? e : nil
     }
     while isCall(e, id), recordedStream(e) != nil, passesOutput(me, e) { e = nextEntry(me, CASTOR_EV_SYMBOL, id) }
-    // A sanitizer asks for the loaded files when it describes a place in the program.
-    return id == CASTOR_SYM_loader && !isCall(e, id) && process.pointee.sanitizers != 0 ? nil : e
+    // What a sanitizer does when it describes a place in the program: it asks for the loaded files, and unwinds.
+    let describes = id == CASTOR_SYM_loader || id == CASTOR_SYM_pthread_once
+    return describes && !isCall(e, id) && process.pointee.sanitizers != 0 ? nil : e
 }
 
 // MARK: - Arguments

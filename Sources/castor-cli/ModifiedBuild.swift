@@ -65,7 +65,7 @@ struct ModifiedBuild {
     }
 
     /// The recorded environment, but for the sanitizer's library and options. The runtime takes both out again.
-    func environment(_ recorded: [SystemString]) -> [SystemString] {
+    func environment(_ recorded: [SystemString], _ session: Session) -> [SystemString] {
         guard let kind = sanitizer.kind else { return recorded }
         var result: [SystemString] = []
         for variable in recorded where !variable.description.hasPrefix(kind.variable + "=") {
@@ -76,13 +76,35 @@ struct ModifiedBuild {
                 result.append(variable)
             }
         }
-        // Neither may look at the clock or the terminal in the midst of the program; leaks are nothing of a replay's.
-        let always =
-            ["color=never", "allocator_release_to_os_interval_ms=-1"]
-            + (kind == .thread ? ["atexit_sleep_ms=0"] : ["detect_leaks=0"])
+        // Neither may look at the clock or start another program in the midst of this one; its threads are the recorded ones
+        // only up to the first report; leaks are nothing of a replay's.
+        mkdir(session.scratch, 0o700)
+        mkdir("\(session.scratch)/report", 0o700)
+        let always = [
+            "color=never", "symbolize=0", "allocator_release_to_os_interval_ms=-1", "halt_on_error=1",
+            SanitizerReport.format, "log_path='\(session.scratch)/report/of'",
+            kind == .thread ? "atexit_sleep_ms=0" : "detect_leaks=0:print_legend=0",
+        ]
         let users = getenv(kind.variable).map { [String(cString: $0)] } ?? []
-        let all = (always + options + users).joined(separator: ":")
+        let all = (users + options + always).joined(separator: ":")
         return result + [SystemString("\(kind.variable)=\(all)")]
+    }
+
+    /// What the sanitizer has written about this replay, with the names of functions.
+    func report(_ session: Session) -> (isRace: Bool, text: String)? {
+        let directory = "\(session.scratch)/report"
+        guard sanitizer.kind != nil, let list = opendir(directory) else { return nil }
+        defer { closedir(list) }
+        while let entry = readdir(list) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasPrefix("of"), let text = SystemFile.text("\(directory)/\(name)"),
+                let report = SanitizerReport(text)
+            else { continue }
+            return (report.isRace, report.text(AddressNames.of(report.places)))
+        }
+        return nil
     }
 }
 

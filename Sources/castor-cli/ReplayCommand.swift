@@ -166,7 +166,7 @@ struct ReplayPlan {
     func program(_ session: Session, _ manifest: Manifest) throws -> (
         path: SystemString, arguments: [SystemString], environment: [SystemString]
     ) {
-        if let build { return (build.path, manifest.arguments, build.environment(manifest.environment)) }
+        if let build { return (build.path, manifest.arguments, build.environment(manifest.environment, session)) }
         let (path, arguments) = try ReplayPlan.command(session, manifest)
         return (path, arguments, manifest.environment)
     }
@@ -227,6 +227,9 @@ final class Replaying {
     private var status: WaitStatus?
     private var seen: UInt64 = 0
     private var quiet = 0
+    /// What a sanitizer has found.
+    private(set) var report: (isRace: Bool, text: String)?
+    var printsReport = true
 
     init(session: Session, signals: Int32, plan: ReplayPlan, log: LogReader) {
         self.session = session
@@ -261,6 +264,8 @@ final class Replaying {
             progress.show(consumed())
         }
         progress.clear()
+        report = plan.build?.report(session)
+        if printsReport, let report { Console.write(report.text, to: STDERR_FILENO) }
         if hasDiverged || castor_load32(castor_report_kind(castor_segment_report(session.segment))) != 0 {
             Divergence(session: session, log: log, directory: plan.directory).print()
             end()
@@ -326,6 +331,8 @@ final class Replaying {
 
     /// Processes that outlive the first one, until for five seconds nothing moves in them.
     private func othersGoOn() -> Bool {
+        let lenient = session.segment.pointee.lenient
+        if lenient.ended != 0 || lenient.asserted != 0 { return false }
         let now = consumed()
         quiet = now == seen ? quiet + 1 : 0
         seen = now
@@ -389,7 +396,7 @@ final class Replaying {
             return status.exitStatus
         }
         guard lenient.ended != 0, let kind = plan.build?.sanitizer.kind else { return nil }
-        if !plan.isQuiet { Console.report("\(kind.rawValue) has ended the program: the replay ends there") }
+        if !plan.isQuiet { Console.report("\(kind.rawValue) has ended the replay here") }
         return status.exitStatus
     }
 

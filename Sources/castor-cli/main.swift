@@ -9,7 +9,7 @@ enum Tool {
 
     static var commands: [any Command.Type] {
         [
-            RecordCommand.self, ReplayCommand.self, ListCommand.self, InfoCommand.self, ProcessesCommand.self,
+            RecordCommand.self, ReplayCommand.self, RaceCommand.self, ListCommand.self, InfoCommand.self, ProcessesCommand.self,
             DumpCommand.self,
             RemoveCommand.self, CcCommand.self, CxxCommand.self, FlagsCommand.self, CheckCommand.self, DoctorCommand.self,
             SyscallsCommand.self, CompletionCommand.self, ManCommand.self,
