@@ -25,6 +25,7 @@ final class ReplayAgent {
     private var polls = PollWatch()
     /// Another build than the recorded one replays.
     private var lenient: LenientLog?
+    private lazy var numbers = FollowedNumbers(log)
     private var reminder = Reminder()
     private var counts = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
     private var tops = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
@@ -162,13 +163,26 @@ final class ReplayAgent {
                     tops[Int(entry.shard)] = max(tops[Int(entry.shard)], entry.version + (isLoad ? 0 : 1))
                 }
                 polls.see(entry, run.stream, segment)
-                queue.append(&entry, payload)
+                if lenient != nil, entry.kind == CASTOR_EV_FORK_CUT {
+                    try append(cut: &entry, payload, to: &queue)
+                } else {
+                    queue.append(&entry, payload)
+                }
                 decoded += 1 + Int(castor_lines(UInt64(payload.count)))
             }
             if !isTotal, !isCut { queue.placeAll() }
             queues[run.stream] = queue
         }
         if isTotal || isCut { _ = order.advance(&queues, atEnd: false) }
+    }
+
+    /// Where the other threads stood at a fork, in events that are followed.
+    private func append(cut entry: inout castor_entry, _ payload: UnsafeRawBufferPointer, to queue: inout StreamQueue) throws {
+        var places = Array(payload.bindMemory(to: castor_place.self))
+        for i in places.indices where places[i].stream != CASTOR_NO_SHARD {
+            places[i].events = try numbers.followed(of: places[i].events, stream: places[i].stream)
+        }
+        places.withUnsafeBytes { queue.append(&entry, $0) }
     }
 
     // MARK: - Gaps

@@ -117,16 +117,3 @@ struct Functions {
         }
     }
 }
-
-extension Array {
-    /// Index of the first element that `belongsToSecond`; all before it do not.
-    func partitioningIndex(_ belongsToSecond: (Element) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if belongsToSecond(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
-    }
-}

@@ -41,19 +41,56 @@ public struct LenientLog {
         if isMapping { return entry.flags & (CASTOR_MAP_BINARY | CASTOR_MAP_CONTENT | CASTOR_MAP_SHARED) != 0 || entry.result < 0 }
         return entry.nr == 30 || entry.nr == 67  // shmat, shmdt
     }
+}
 
-    /// The number that a stream's `fed`th followed event has in the log.
-    public mutating func number(ofFollowed fed: UInt64, stream: UInt32, in log: LogReader) throws -> UInt64 {
-        var left = fed
-        var number: UInt64?
-        for place in log.chunks(stream: stream, events: 0..<UInt64.max) where number == nil {
-            try log.chunk(at: place).forEach(stream: stream) { index, entry, _ in
+/// Numbers of events in a log and among those that are followed: ring and report count the latter.
+public struct FollowedNumbers {
+    private let log: LogReader
+    /// Of each stream that was asked for, the events that are not followed.
+    private var left: [UInt32: [UInt64]] = [:]
+
+    public init(_ log: LogReader) { self.log = log }
+
+    /// So many of the stream's first `count` events are followed.
+    public mutating func followed(of count: UInt64, stream: UInt32) throws -> UInt64 {
+        let left = try notFollowed(stream)
+        return count - UInt64(left.partitioningIndex { $0 >= count })
+    }
+
+    /// The number in the log of the event that `count` followed ones precede.
+    public mutating func number(after count: UInt64, stream: UInt32) throws -> UInt64 {
+        var number = count
+        for gone in try notFollowed(stream) {
+            if gone > number { break }
+            number += 1
+        }
+        return number
+    }
+
+    private mutating func notFollowed(_ stream: UInt32) throws -> [UInt64] {
+        if let known = left[stream] { return known }
+        var policy = LenientLog()
+        var gone: [UInt64] = []
+        for place in log.chunks(stream: stream, events: 0..<UInt64.max) {
+            try log.chunk(at: place).forEach(stream: stream) { number, entry, _ in
                 var copy = entry.pointee
-                guard number == nil, follows(&copy) else { return }
-                if left == 0 { number = index }
-                left &-= 1
+                if !policy.follows(&copy) { gone.append(number) }
             }
         }
-        return number ?? (Int(stream) < log.totals.count ? log.totals[Int(stream)] : fed)
+        left[stream] = gone
+        return gone
+    }
+}
+
+extension Array {
+    /// Index of the first element that `belongsToSecond`; all before it do not.
+    public func partitioningIndex(_ belongsToSecond: (Element) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if belongsToSecond(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }

@@ -24,8 +24,9 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
 /// What the gate is to do with such a call; nil: the log decides.
 @inline(never) @_noLocks func lenientCall(_ me: Thread, _ f: Frame, _ row: Row) -> Int32? {
     if castor_is_sanitizers(f.pointee.site) != 0 { return sanitizersCall(me, f) }
-    if row.pointee.object == CASTOR_OBJ_MEMORY { return memoryCall(me, f) }
-    return process.pointee.sanitizers != 0 && isQuestion(f) && !isNext(me, f) ? CASTOR_PASS : nil
+    if row.pointee.object == CASTOR_OBJ_MEMORY { return memoryCall(me, f, row) }
+    let isFree = isDrawing(f) || (process.pointee.sanitizers != 0 && isQuestion(f))
+    return isFree && !isNext(me, f) ? CASTOR_PASS : nil
 }
 
 /// The runtime of a sanitizer, which makes its calls itself. What it forks is no process of the recording.
@@ -42,22 +43,27 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
     }
 }
 
-@_noLocks private func memoryCall(_ me: Thread, _ f: Frame) -> Int32? {
+@_noLocks private func memoryCall(_ me: Thread, _ f: Frame, _ row: Row) -> Int32? {
     let anonymous: UInt64 = 0x20
     let readable: UInt64 = 1
     switch Int32(truncatingIfNeeded: f.pointee.nr) {
     case SYS_shmat, SYS_shmdt: return nil
     case SYS_mmap:
-        if isNext(me, f), f.pointee.a3 & anonymous == 0 || me.pointee.ring.unsafelyUnwrapped.peek().pointee.result < 0 {
-            return nil  // the content of a file, or a mapping that failed
-        }
-        if f.pointee.a3 & anonymous != 0 { return CASTOR_PASS }
+        if f.pointee.a3 & anonymous != 0 { return isNext(me, f) && failed(me, f, row) ? nil : CASTOR_PASS }
+        if isNext(me, f) { return nil }  // the content of a file
         if f.pointee.a2 & readable != 0 { return nil }  // a divergence: the log has no content for it
         f.pointee.result = kernel(
             SYS_mmap, f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3 | anonymous, UInt64.max, 0)
         return CASTOR_DONE
     default: return CASTOR_PASS
     }
+}
+
+/// Whether the log goes on with this very mapping, which failed.
+@_noLocks private func failed(_ me: Thread, _ f: Frame, _ row: Row) -> Bool {
+    let e = me.pointee.ring.unsafelyUnwrapped.peek()
+    let inputs = Inputs(row, f, result: -1)
+    return e.pointee.result < 0 && inputs.hash == e.pointee.hash && inputs.value == e.pointee.value
 }
 
 /// What the C library asks about this process on a sanitizer's behalf, changing nothing: the processors
@@ -95,10 +101,12 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
         && isOutput(castor_syscall_row_at(UInt64(e.pointee.nr)), e.pointee.object)
 }
 
-/// Passes over a recorded write to a standard stream, or the lock of one, where the program does something else.
+/// Passes over what was recorded where the program does something else, and nothing comes of it: a write to a standard
+/// stream, or the lock of one; a look at a routine that has run once (how many exceptions land where is the compiler's
+/// choice, and each looks); random bits for a name.
 @inline(never) @_noLocks func passesOutput(_ me: Thread, _ e: Entry) -> Bool {
     let isWrite = isRecordedOutput(e)
-    guard isWrite || recordedStream(e) != nil else { return false }
+    guard isWrite || recordedStream(e) != nil || isCall(e, CASTOR_SYM_pthread_once) || isDrawn(e) else { return false }
     let ring = me.pointee.ring.unsafelyUnwrapped
     let entry = e.pointee
     waitTurn(ring, entry)
@@ -158,15 +166,17 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
         return isCall(e, id) && recordedStream(e) == stream ? e : nil
     }
     while isCall(e, id), recordedStream(e) != nil, passesOutput(me, e) { e = nextEntry(me, CASTOR_EV_SYMBOL, id) }
-    // What a sanitizer does when it describes a place in the program: it asks for the loaded files, and unwinds.
-    let describes = id == CASTOR_SYM_loader || id == CASTOR_SYM_pthread_once
-    return describes && !isCall(e, id) && process.pointee.sanitizers != 0 ? nil : e
+    if isCall(e, id) { return e }
+    // A sanitizer asks for the loaded files when it describes a place in the program.
+    return id == CASTOR_SYM_pthread_once || (id == CASTOR_SYM_loader && process.pointee.sanitizers != 0) ? nil : e
 }
 
 // MARK: - Arguments
 
 /// Whether a call that is not quite the recorded one is another one.
-@inline(never) @_noLocks func differsLeniently(_ f: Frame, _ row: Row, _ entry: castor_entry, _ inputs: Inputs) -> Bool {
+@inline(never) @_noLocks func differsLeniently(
+    _ me: Thread, _ f: Frame, _ row: Row, _ entry: castor_entry, _ inputs: Inputs
+) -> Bool {
     if row.pointee.replay == CASTOR_REPLAY_OUTPUT, isOutput(row, f.pointee.a0) { return false }
     switch Int32(truncatingIfNeeded: f.pointee.nr) {
     case SYS_rt_sigaction: return inputs.object != entry.object  // the signal
@@ -174,10 +184,12 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
     case SYS_mmap: return inputs.hash != entry.hash && entry.result >= 0  // the length
     case SYS_prctl: return inputs.object != entry.object
     case SYS_shmat, SYS_shmdt, SYS_set_tid_address, SYS_set_robust_list: return false
+    case 449, 454, 455, 456: return false  // futex_waitv, futex_wake, futex_wait, futex_requeue: on addresses
     default: break
     }
     if row.pointee.replay == CASTOR_REPLAY_THREAD { return inputs.object != entry.object }
     if inputs.object != entry.object || inputs.value != entry.value { return true }
+    if takesName(me, f, row, entry) { return false }
     if !sendsContent(row) { return inputs.hash != entry.hash }
     _ = castor_fetch_add32(castor_lenient_contents(lenient), 1)
     return false
@@ -194,6 +206,53 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
         i &+= 1
     }
     return sends
+}
+
+// MARK: - Names of temporary files
+
+// The C library draws them from the time, and from where its stack is. The program gets the recorded name.
+
+private let nameBytes: UInt64 = 6
+private let pathBytes: UInt64 = 4096
+
+/// Eight random bytes, not waited for: libc's, when the time was no good.
+@_noLocks private func isDrawing(_ f: Frame) -> Bool {
+    f.pointee.nr == UInt64(SYS_getrandom) && f.pointee.a1 == 8 && f.pointee.a2 == 1
+}
+@_noLocks private func isDrawn(_ e: Entry) -> Bool {
+    e.pointee.kind == CASTOR_EV_SYSCALL && Int32(e.pointee.nr) == SYS_getrandom && e.pointee.hash == 8
+        && e.pointee.value == 1
+}
+
+/// Whether the call makes a file or directory whose name is the recorded one but for six bytes, which it then is.
+@_noLocks private func takesName(_ me: Thread, _ f: Frame, _ row: Row, _ entry: castor_entry) -> Bool {
+    let exclusively: UInt64 = 0o300  // O_CREAT | O_EXCL
+    let path: UInt64
+    switch Int32(truncatingIfNeeded: f.pointee.nr) {
+    case SYS_open where f.pointee.a1 & exclusively == exclusively: path = f.pointee.a0
+    case SYS_openat where f.pointee.a2 & exclusively == exclusively: path = f.pointee.a1
+    case SYS_mkdir: path = f.pointee.a0
+    default: return false
+    }
+    let ring = me.pointee.ring.unsafelyUnwrapped
+    var length: UInt32 = 0
+    var recorded: InlineArray<512, UInt64> = .init(repeating: 0)
+    var reader = PayloadReader(ring, entry)  // the entry is read again afterwards
+    withUnsafeMutablePointer(to: &length) { reader.take(address($0), 4) }
+    let actual = memory(path).assumingMemoryBound(to: UInt8.self)
+    guard UInt64(length) < pathBytes, UInt64(length) == castor_length(memory(path).assumingMemoryBound(to: CChar.self))
+    else { return false }
+    return withUnsafeMutablePointer(to: &recorded) { p in
+        reader.take(address(p), UInt64(length))
+        let name = UnsafeMutableRawPointer(p).assumingMemoryBound(to: UInt8.self)
+        var first = 0
+        while first < Int(length), name[first] == actual[first] { first &+= 1 }
+        var last = Int(length)
+        while last > first, name[last &- 1] == actual[last &- 1] { last &-= 1 }
+        if last &- first > Int(nameBytes) { return false }
+        castor_copy(actual + first, name + first, UInt64(last &- first))
+        return true
+    }
 }
 
 // MARK: - Values of the compiler plane

@@ -161,7 +161,7 @@ struct Mapping {
 @_noLocks private func place(_ f: Frame, _ entry: castor_entry, _ size: UInt64) -> UInt64 {
     if !isLenient { return UInt64(entry.result) }
     let isSegment = f.pointee.nr == UInt64(SYS_shmat)
-    let wanted = isSegment || f.pointee.a3 & mapFixed != 0 ? 0 : f.pointee.a0
+    let wanted = isSegment ? f.pointee.a1 : f.pointee.a0
     let privately: UInt64 = 2
     if !isSegment, f.pointee.a3 & mapFixed != 0 {
         f.pointee.result = Int64(f.pointee.a0)

@@ -68,7 +68,9 @@ func castor_blocked(_ blocked: Int32) { blockedInReal(castor_me(), blocked != 0)
 
 @c @implementation @_noLocks
 func castor_next_is(_ id: UInt16) -> Int32 {
-    let e = isLenient ? nextEntry(castor_me(), CASTOR_EV_SYMBOL, id) : nextEntry(castor_me())
+    let me = castor_me()
+    var e = nextEntry(me)
+    while isLenient, e.pointee.kind != CASTOR_EV_SYMBOL || e.pointee.nr != id, passesOutput(me, e) { e = nextEntry(me) }
     return e.pointee.kind == CASTOR_EV_SYMBOL && e.pointee.nr == id ? 1 : 0
 }
 
@@ -79,7 +81,7 @@ func castor_next_guard(_ guardAddress: UInt64) -> Int32 {
         castor_settle()
         let e = nextEntry(me)
         guard e.pointee.kind == CASTOR_EV_SYMBOL, e.pointee.nr == CASTOR_SYM_cxa_guard else { return 0 }
-        if !isOther(e.pointee.object, guardAddress) { return 1 }
+        if isLenient ? isSameGuard(me, e, guardAddress) : e.pointee.object == guardAddress { return 1 }
         if e.pointee.result != 0 { return 0 }
         passReadyGuard(me, e)
     }

@@ -314,7 +314,7 @@ func castor_syscall_exit(_ f: Frame) {
     let inputs = Inputs(row, f, result: entry.result)
     if inputs.object != entry.object || inputs.hash != entry.hash
         || (inputs.value != entry.value && row.pointee.replay != CASTOR_REPLAY_THREAD),
-        !isLenient || differsLeniently(f, row, entry, inputs)
+        !isLenient || differsLeniently(me, f, row, entry, inputs)
     {
         let actual = attempt(
             CASTOR_EV_SYSCALL, UInt16(truncatingIfNeeded: f.pointee.nr), inputs.object, inputs.hash, inputs.value)

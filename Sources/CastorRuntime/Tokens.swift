@@ -1,13 +1,20 @@
-/// What a program gives the kernel to be given back: the data word of an epoll_event, most often a pointer. The log has the
-/// recorded program's. In a replay of another build the table says what this one gave in its place; the order of the
-/// epoll sets, which is one order, keeps it right when a word is used again.
+/// Addresses of the recorded program that come back from the log, and what a replay of another build has in their place:
+///
+/// - what a program gives the kernel to be given back: the data word of an epoll_event, most often a pointer. The order of
+///   the epoll sets, which is one order, keeps it right when a word is used again;
+/// - guards of static variables, by the call that initialised the variable.
 import CTSXGate
 import CTSXShim
 
 private typealias Token = (set: UInt64, recorded: UInt64, actual: UInt64)
 private let slots: UInt64 = 1 << 20
+private let guards: UInt64 = 1 << 33
+/// So that a set is never 0.
+private let isSet: UInt64 = 1 << 32
 private let eventBytes: UInt64 = 12
 private let remove: UInt64 = 2  // EPOLL_CTL_DEL
+
+// MARK: - Events of epoll
 
 /// Whether an epoll_ctl hands over an event, which is logged.
 @inline(__always) @_noLocks func givesEvent(_ f: Frame) -> Bool {
@@ -20,10 +27,7 @@ private let remove: UInt64 = 2  // EPOLL_CTL_DEL
     var event: (UInt32, UInt32, UInt32) = (0, 0, 0)
     guard reader.left >= eventBytes else { return }
     withUnsafeMutablePointer(to: &event) { reader.take(address($0), eventBytes) }
-    let recorded = UInt64(event.1) | UInt64(event.2) << 32
-    if let slot = slot(f.pointee.a0 & 0xffff_ffff, recorded) {
-        slot.pointee = (f.pointee.a0 & 0xffff_ffff | 1 << 32, recorded, word(at &+ 4))
-    }
+    keep(f.pointee.a0 & 0xffff_ffff | isSet, UInt64(event.1) | UInt64(event.2) << 32, word(at &+ 4))
 }
 
 /// Puts the program's own words into the events that a wait brings.
@@ -33,15 +37,43 @@ private let remove: UInt64 = 2  // EPOLL_CTL_DEL
     var i: UInt64 = 0
     while i < UInt64(f.pointee.result) {
         let at = f.pointee.a1 &+ i &* eventBytes &+ 4
-        if let slot = slot(f.pointee.a0 & 0xffff_ffff, word(at)), slot.pointee.set != 0 {
-            halves(at)[0] = UInt32(truncatingIfNeeded: slot.pointee.actual)
-            halves(at)[1] = UInt32(truncatingIfNeeded: slot.pointee.actual >> 32)
+        if let actual = kept(f.pointee.a0 & 0xffff_ffff | isSet, word(at)) {
+            halves(at)[0] = UInt32(truncatingIfNeeded: actual)
+            halves(at)[1] = UInt32(truncatingIfNeeded: actual >> 32)
         }
         i &+= 1
     }
 }
 
 @_noLocks private func word(_ at: UInt64) -> UInt64 { UInt64(halves(at)[0]) | UInt64(halves(at)[1]) << 32 }
+
+// MARK: - Guards
+
+/// Whether a recorded look at a guard is this one. Who initialises comes first in the order, so looks know it.
+@_noLocks func isSameGuard(_ me: Thread, _ e: Entry, _ actual: UInt64) -> Bool {
+    if e.pointee.object == actual { return true }
+    if e.pointee.result != 0 {
+        if castor_load32(halves(actual)) != 0 { return false }  // another thread is at it, or was
+        keep(guards, e.pointee.object, actual)
+        return true
+    }
+    waitTurn(me.pointee.ring.unsafelyUnwrapped, e.pointee)
+    return kept(guards, e.pointee.object) == actual
+}
+
+// MARK: - The table
+
+@_noLocks private func keep(_ set: UInt64, _ recorded: UInt64, _ actual: UInt64) {
+    lockHeap()
+    if let slot = slot(set, recorded) { slot.pointee = (set, recorded, actual) }
+    unlockHeap()
+}
+@_noLocks private func kept(_ set: UInt64, _ recorded: UInt64) -> UInt64? {
+    lockHeap()
+    defer { unlockHeap() }
+    guard let slot = slot(set, recorded), slot.pointee.set != 0 else { return nil }
+    return slot.pointee.actual
+}
 
 /// The token's place, or the free one where it belongs; nil when there is no room.
 @_noLocks private func slot(_ set: UInt64, _ recorded: UInt64) -> UnsafeMutablePointer<Token>? {
@@ -55,7 +87,7 @@ private let remove: UInt64 = 2  // EPOLL_CTL_DEL
     var i: UInt64 = 0
     while i < slots {
         let slot = table + Int((hash >> 40 &+ i) & (slots &- 1))
-        if slot.pointee.set == 0 || (slot.pointee.set == set | 1 << 32 && slot.pointee.recorded == recorded) { return slot }
+        if slot.pointee.set == 0 || (slot.pointee.set == set && slot.pointee.recorded == recorded) { return slot }
         i &+= 1
     }
     return nil

@@ -9,9 +9,15 @@ struct Divergence {
     let directory: String
 
     private var report: UnsafeMutablePointer<castor_report> { castor_segment_report(session.segment) }
+    /// What is replayed in place of the recorded program.
+    var build: ModifiedBuild?
 
     func print() {
-        let r = report.pointee
+        var r = report.pointee
+        if build != nil {
+            var numbers = FollowedNumbers(log)
+            r.event = (try? numbers.number(after: r.event, stream: r.stream)) ?? r.event
+        }
         let kind =
             switch r.kind {
             case CASTOR_DIVERGENCE_EVENT: "event divergence"

@@ -55,6 +55,7 @@ struct ModifiedBuild {
 
     func prepare(_ session: Session, _ log: LogReader) {
         session.segment.pointee.options |= CASTOR_OPT_LENIENT
+        if sanitizer.kind != nil { session.segment.pointee.options |= CASTOR_OPT_SANITIZED }
         let lenient = castor_segment_lenient(session.segment)
         lenient.pointee.sanitizer_start = sanitizer.code.lowerBound
         lenient.pointee.sanitizer_end = sanitizer.code.upperBound

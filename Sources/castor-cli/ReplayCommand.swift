@@ -130,7 +130,7 @@ struct ReplayPlan {
     /// The segment of a replay, with what the log says about the whole run.
     func session(_ log: LogReader) throws -> Session {
         try build?.check(log)
-        let session = try Session(mode: CASTOR_MODE_REPLAY, shares: build == nil)
+        let session = try Session(mode: CASTOR_MODE_REPLAY, shares: build?.sanitizer.kind == nil)
         try prepare(session, log)
         build?.prepare(session, log)
         return session
@@ -267,7 +267,7 @@ final class Replaying {
         report = plan.build?.report(session)
         if printsReport, let report { Console.write(report.text, to: STDERR_FILENO) }
         if hasDiverged || castor_load32(castor_report_kind(castor_segment_report(session.segment))) != 0 {
-            Divergence(session: session, log: log, directory: plan.directory).print()
+            Divergence(session: session, log: log, directory: plan.directory, build: plan.build).print()
             end()
             return castor_segment_report(session.segment).pointee.kind == CASTOR_DIVERGENCE_BINARY
                 ? ExitStatus.binary : ExitStatus.divergence

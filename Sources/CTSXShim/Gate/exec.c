@@ -300,7 +300,7 @@ void castor_exec_strip(char **envp) {
         if (starts_with(e, "LD_PRELOAD=")) {
             char *end = e + 11;
             while (*end && *end != ':') end++;
-            if (castor_is_lenient() && castor_is_sanitizer(e + 11) && *end) { /* the tool has put it before the runtime */
+            if (castor_is_sanitized() && castor_is_sanitizer(e + 11) && *end) { /* the tool has put it before the runtime */
                 e = end + 1 - 11;
                 castor_copy(e, "LD_PRELOAD=", 11);
                 end++;

@@ -134,7 +134,7 @@ static int map_segment(const char *number) {
     int64_t r = CALL(SYS_pread64, fd, &header, sizeof header, 0, 0, 0);
     if (r != sizeof header || header.magic != CASTOR_MAGIC) return 0; /* an unrecorded child of a recorded program: stay dormant */
     if (header.abi != CASTOR_ABI_VERSION) fail("the runtime and the castor command are of different versions");
-    uint64_t at = header.options & CASTOR_OPT_LENIENT ? CASTOR_LENIENT_SEGMENT : CASTOR_SEGMENT_ADDRESS;
+    uint64_t at = header.options & CASTOR_OPT_SANITIZED ? CASTOR_SANITIZED_SEGMENT : CASTOR_SEGMENT_ADDRESS;
     r = CALL(SYS_mmap, at, header.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
     if (r != (int64_t)at) fail("cannot map the shared segment");
     castor_proc.segment_fd = (int32_t)fd;
@@ -159,11 +159,11 @@ int castor_is_sanitizer(const char *path) {
         if (*s == '/') name = s + 1;
     return starts_with(name, "libasan.so") || starts_with(name, "libtsan.so") || starts_with(name, "libclang_rt.");
 }
-/// Replay of another build: where code of a sanitizer's runtime is, in the program's file or a library of its own.
-static void be_lenient(int count) {
+/// Replay with a sanitizer: where code of a sanitizer's runtime is, in the program's file or a library of its own.
+static void find_sanitizer(int count) {
     const castor_lenient *l = &castor_seg->lenient;
     uint64_t base = entry_point - l->entry;
-    castor_proc.stack_region = CASTOR_LENIENT_STACKS;
+    castor_proc.stack_region = CASTOR_SANITIZED_STACKS;
     if (l->sanitizer_end) add_sanitizer(base + l->sanitizer_start, base + l->sanitizer_end);
     for (int i = 0; i < count; i++)
         if (maps[i].executable && castor_is_sanitizer(maps[i].name)) add_sanitizer(maps[i].start, maps[i].end);
@@ -211,7 +211,7 @@ __attribute__((constructor(101))) static void castor_start(int argc, char **argv
         if (ends_with(maps[i].name, "/ld-linux-x86-64.so.2"))
             castor_proc.loader_start = maps[i].start, castor_proc.loader_end = maps[i].end;
     }
-    if (castor_is_lenient()) be_lenient(count);
+    if (castor_is_sanitized()) find_sanitizer(count);
     castor_proc.has_rtm = castor_rtm_self_test() != 0;
     castor_proc.syscall_start = (uint64_t)(void *)syscall;
     castor_proc.syscall_end = castor_proc.syscall_start + 48;

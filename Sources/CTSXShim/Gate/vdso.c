@@ -70,7 +70,7 @@ void castor_vdso_take(const castor_map *maps, int count) {
         {"__vdso_getcpu", &castor_proc.vdso_getcpu, (void *)entry_getcpu},
         {"__vdso_clock_getres", &castor_proc.vdso_clock_getres, (void *)entry_clock_getres},
     };
-    uint64_t place = castor_is_lenient() ? CASTOR_LENIENT_VDSO : VDSO_ADDRESS;
+    uint64_t place = castor_is_sanitized() ? CASTOR_SANITIZED_VDSO : VDSO_ADDRESS;
     if (CALL(SYS_mmap, place, high - low, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) < 0) return;
     for (int i = 0; i < count; i++)
         if (maps[i].start >= low && maps[i].end <= high)

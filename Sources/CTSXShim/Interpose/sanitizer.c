@@ -57,7 +57,7 @@ __attribute__((constructor(102))) static void start(int argc, char **argv, char 
     (void)argc, (void)argv;
     static const char *const names[] = {"__tsan_init", "__asan_init"};
     void (*begin)(void) = 0;
-    if (!castor_is_lenient() || castor_mode_now() != CASTOR_MODE_REPLAY || !castor_proc.sanitizers) return;
+    if (!castor_is_sanitized() || castor_mode_now() != CASTOR_MODE_REPLAY || !castor_proc.sanitizers) return;
     castor_proc.brings_heap = 1;
     castor_self.vforked = 1;
     for (unsigned i = 0; i < sizeof names / sizeof *names && !begin; i++) {

@@ -222,6 +222,7 @@ enum : uint32_t {
     CASTOR_OPT_PATIENT = 1u << 2,    ///< replay with a debugger: nobody is hurried
     CASTOR_OPT_NO_REWRITE = 1u << 3, ///< every system call traps: no site is rewritten
     CASTOR_OPT_LENIENT = 1u << 4,    ///< replay of another build than the recorded one: see castor_lenient
+    CASTOR_OPT_SANITIZED = 1u << 5,  ///< and it is one with a sanitizer
 };
 /// What `castor_report.kind` says went wrong in replay.
 enum : uint32_t {

@@ -245,11 +245,11 @@ CASTOR_NOLOCKS CASTOR_HIDDEN void castor_tables_drop(castor_tables *_Nonnull t);
 /// Stacks of threads: fixed places, so that addresses do not depend on when a thread's end was noticed.
 #define CASTOR_STACKS 65536u
 #define CASTOR_STACK_REGION 0x680000000000ull
-/// In a replay of another build what is the runtime's lies beside libraries: sanitizers take nearly everything else for
+/// In a replay with a sanitizer what is the runtime's lies beside libraries: sanitizers take nearly everything else for
 /// themselves, and ThreadSanitizer knows no other places for a program's memory.
-#define CASTOR_LENIENT_SEGMENT 0x7e8000000000ull
-#define CASTOR_LENIENT_STACKS 0x7e9000000000ull
-#define CASTOR_LENIENT_VDSO 0x7f9e00000000ull
+#define CASTOR_SANITIZED_SEGMENT 0x7e8000000000ull
+#define CASTOR_SANITIZED_STACKS 0x7e9000000000ull
+#define CASTOR_SANITIZED_VDSO 0x7f9e00000000ull
 #define CASTOR_STACK_STRIDE 0x1000000ull
 enum : uint8_t { CASTOR_STACK_FREE = 0, CASTOR_STACK_USED = 1, CASTOR_STACK_EXITED = 2 };
 typedef struct castor_stack {
@@ -453,6 +453,7 @@ CASTOR_NOLOCKS CASTOR_HIDDEN void castor_assertion_failed(void);
 
 /// Replay of another build than the recorded one.
 CASTOR_INLINE int castor_is_lenient(void) { return (castor_seg->options & CASTOR_OPT_LENIENT) != 0; }
+CASTOR_INLINE int castor_is_sanitized(void) { return (castor_seg->options & CASTOR_OPT_SANITIZED) != 0; }
 CASTOR_INLINE int castor_is_sanitizers(uint64_t code) {
     for (uint32_t i = 0; i < castor_proc.sanitizers; i++)
         if (code >= castor_proc.sanitizer[2 * i] && code < castor_proc.sanitizer[2 * i + 1]) return 1;
