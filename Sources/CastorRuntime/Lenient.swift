@@ -25,6 +25,7 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
 @inline(never) @_noLocks func lenientCall(_ me: Thread, _ f: Frame, _ row: Row) -> Int32? {
     if castor_is_sanitizers(f.pointee.site) != 0 { return sanitizersCall(me, f) }
     if row.pointee.object == CASTOR_OBJ_MEMORY { return memoryCall(me, f, row) }
+    if let action = statusCall(me, f) { return action }
     let isFree = isDrawing(f) || (process.pointee.sanitizers != 0 && isQuestion(f))
     return isFree && !isNext(me, f) ? CASTOR_PASS : nil
 }
@@ -56,6 +57,35 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
             SYS_mmap, f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3 | anonymous, UInt64.max, 0)
         return CASTOR_DONE
     default: return CASTOR_PASS
+    }
+}
+
+/// ThreadSanitizer's stat, lstat and fstat make the calls of these names; libc makes newfstatat of all of them.
+@_noLocks private func statusCall(_ me: Thread, _ f: Frame) -> Int32? {
+    let currentDirectory = UInt64(bitPattern: -100)
+    let nofollow: UInt64 = 0x100
+    let ofDescriptor: UInt64 = 0x1000
+    let nr = Int32(truncatingIfNeeded: f.pointee.nr)
+    guard nr == SYS_stat || nr == SYS_lstat || nr == SYS_fstat, !nextIsSignal(me),
+        case let e = nextEntry(me, CASTOR_EV_SYSCALL, UInt16(SYS_newfstatat)), e.pointee.kind == CASTOR_EV_SYSCALL,
+        Int32(e.pointee.nr) == SYS_newfstatat
+    else { return nil }
+    let (a0, a1, a2, a3) = (f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3)
+    var empty: UInt64 = 0
+    return withUnsafeMutablePointer(to: &empty) { p in
+        f.pointee.nr = UInt64(SYS_newfstatat)
+        f.pointee.flags = 0
+        f.pointee.a2 = a1
+        if nr == SYS_fstat {
+            (f.pointee.a1, f.pointee.a3) = (address(p), ofDescriptor)
+        } else {
+            (f.pointee.a0, f.pointee.a1) = (currentDirectory, a0)
+            f.pointee.a3 = nr == SYS_lstat ? nofollow : 0
+        }
+        let action = replayInstead(me, f)
+        f.pointee.nr = UInt64(nr)
+        (f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3) = (a0, a1, a2, a3)
+        return action
     }
 }
 

@@ -290,6 +290,11 @@ func castor_syscall_exit(_ f: Frame) {
 
 // MARK: - Replay
 
+/// For a call that stands for the recorded one.
+@inline(never) @_noLocks func replayInstead(_ me: Thread, _ f: Frame) -> Int32 {
+    replay(me, f, castor_syscall_row_at(f.pointee.nr))
+}
+
 @inline(__always) @_noLocks private func replay(_ me: Thread, _ f: Frame, _ row: Row) -> Int32 {
     let ring = me.pointee.ring.unsafelyUnwrapped
     var e = nextEntry(me, CASTOR_EV_SYSCALL, UInt16(truncatingIfNeeded: f.pointee.nr))

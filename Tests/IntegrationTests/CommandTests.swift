@@ -6,7 +6,7 @@ extension Integration {
     @Suite struct CommandTests {
         private let workspace: Workspace
         private static let visible = [
-            "record", "replay", "ls", "info", "ps", "dump", "rm", "cc", "c++", "flags", "check", "doctor", "syscalls",
+            "record", "replay", "race", "ls", "info", "ps", "dump", "rm", "cc", "c++", "flags", "check", "doctor", "syscalls",
             "completion", "help",
         ]
         /// Their --help is the compiler's.
