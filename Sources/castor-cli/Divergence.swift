@@ -39,6 +39,7 @@ struct Divergence {
         lastOfObject(r)
         backtrace(r)
         line("  probably: \(meaning(r))")
+        if let hint = raceHint(r) { line("  \(hint)") }
         line(
             "  look at the log with: castor dump \(directory) --thread \(r.stream) --from \(r.event >= 10 ? r.event - 10 : 0) --to \(r.event + 1)"
         )
@@ -141,8 +142,17 @@ struct Divergence {
         for row in lines { line("    " + row) }
     }
 
+    /// Where the cause may be a data race there is a way to find it.
+    private func raceHint(_ r: castor_report) -> String? {
+        if r.kind == CASTOR_DIVERGENCE_BINARY || build != nil { return nil }
+        return "a data race is found with: castor race --exe PROGRAM \(directory)   (PROGRAM built with -fsanitize=thread)"
+    }
+
     private func meaning(_ r: castor_report) -> String {
-        switch r.kind {
+        if build != nil, r.kind != CASTOR_DIVERGENCE_BINARY {
+            return "this build makes other calls here than the recorded one; or else something that castor does not see decided: a data race, an atomic or volatile variable"
+        }
+        return switch r.kind {
         case CASTOR_DIVERGENCE_EVENT:
             "something that castor does not see decided which call came next: a data race, an atomic or volatile variable, or an instruction such as RDTSC or RDRAND"
         case CASTOR_DIVERGENCE_ARGUMENT:
