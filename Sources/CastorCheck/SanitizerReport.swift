@@ -22,7 +22,8 @@ public struct SanitizerReport: Sendable, Equatable {
     /// The first report in the text, without the rulers around it.
     public init?(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        guard let start = lines.firstIndex(where: { $0.contains("Sanitizer: ") || $0.contains("Sanitizer:DEADLY") }) else {
+        guard let start = lines.firstIndex(where: { $0.contains("Sanitizer: ") || $0.contains("Sanitizer:DEADLY") })
+        else {
             return nil
         }
         let rest = lines[start...]
@@ -66,7 +67,8 @@ public struct SanitizerReport: Sendable, Equatable {
     /// A line of a stack.
     static func frame(_ line: String) -> (level: Int, place: Place)? {
         let words = line.split(separator: " ", maxSplits: 2)
-        guard words.count == 3, words[0].hasPrefix("#"), let level = Int(words[0].dropFirst()), words[1].hasPrefix("0x"), words[2].hasPrefix("("), let end = words[2].lastIndex(of: ")"),
+        guard words.count == 3, words[0].hasPrefix("#"), let level = Int(words[0].dropFirst()),
+            words[1].hasPrefix("0x"), words[2].hasPrefix("("), let end = words[2].lastIndex(of: ")"),
             let plus = words[2][..<end].lastIndex(of: "+"), words[2][plus..<end].hasPrefix("+0x"),
             let offset = UInt64(words[2][plus..<end].dropFirst(3), radix: 16)
         else { return nil }

@@ -38,7 +38,9 @@ public struct LenientLog {
     /// A mapping whose content comes from the log or a library, or that failed; System V memory.
     private static func hasContent(_ entry: castor_entry) -> Bool {
         let isMapping = entry.nr == 9 && entry.kind == CASTOR_EV_SYSCALL  // mmap
-        if isMapping { return entry.flags & (CASTOR_MAP_BINARY | CASTOR_MAP_CONTENT | CASTOR_MAP_SHARED) != 0 || entry.result < 0 }
+        if isMapping {
+            return entry.flags & (CASTOR_MAP_BINARY | CASTOR_MAP_CONTENT | CASTOR_MAP_SHARED) != 0 || entry.result < 0
+        }
         return entry.nr == 30 || entry.nr == 67  // shmat, shmdt
     }
 }

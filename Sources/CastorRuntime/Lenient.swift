@@ -150,7 +150,9 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
 @inline(never) @_noLocks func lenientWrite(_ me: Thread, _ f: Frame, _ row: Row, _ first: Entry) -> Entry? {
     var e = first
     if !isOutput(row, f.pointee.a0) {
-        while isRecordedOutput(e), passesOutput(me, e) { e = nextEntry(me, CASTOR_EV_SYSCALL, UInt16(truncatingIfNeeded: f.pointee.nr)) }
+        while isRecordedOutput(e), passesOutput(me, e) {
+            e = nextEntry(me, CASTOR_EV_SYSCALL, UInt16(truncatingIfNeeded: f.pointee.nr))
+        }
         return e
     }
     if isRecordedOutput(e), UInt64(e.pointee.nr) == f.pointee.nr,
@@ -158,7 +160,10 @@ private var lenient: UnsafeMutablePointer<castor_lenient> { castor_segment_lenie
     {
         return e
     }
-    if e.pointee.kind == CASTOR_EV_SYSCALL, UInt64(e.pointee.nr) == f.pointee.nr, e.pointee.flags & CASTOR_STARTED != 0 { return e }
+    if e.pointee.kind == CASTOR_EV_SYSCALL, UInt64(e.pointee.nr) == f.pointee.nr, e.pointee.flags & CASTOR_STARTED != 0
+    {
+        return e
+    }
     f.pointee.result = Int64(asked(f, row))
     showOutput(f, row)
     _ = castor_fetch_add32(castor_lenient_added(lenient), 1)

@@ -24,7 +24,8 @@ enum AddressNames {
         var function: String?
         var buffer = [CChar](repeating: 0, count: 1 << 16)
         while fgets(&buffer, Int32(buffer.count), pipe) != nil {
-            let line = String(decoding: buffer.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let line = String(
+                decoding: buffer.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             if line.hasPrefix("0x"), let address = UInt64(line.dropFirst(2), radix: 16) {
                 (place, function) = (address, nil)
             } else if let known = function, let place {

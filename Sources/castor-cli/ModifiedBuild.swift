@@ -23,7 +23,8 @@ struct ModifiedBuild {
         }
         sanitizer = SanitizerBuild(image)
         if sanitizer.kind == .memory {
-            throw CommandError.refused("\(text): MemorySanitizer builds cannot replay: what comes from the log looks uninitialised to it")
+            throw CommandError.refused(
+                "\(text): MemorySanitizer builds cannot replay: what comes from the log looks uninitialised to it")
         }
         if let name = sanitizer.library {
             library = ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64"].map { "\($0)/\(name)" }
@@ -49,7 +50,8 @@ struct ModifiedBuild {
         let recorded = ELFImage(path: log.manifest.program.description)
         if sanitizer.kind == .thread, let recorded, SanitizerBuild(recorded).isInstrumented {
             throw CommandError.refused(
-                "\(path): castor cc compiled the recorded program, and a ThreadSanitizer build tells castor of no atomics")
+                "\(path): castor cc compiled the recorded program, and a ThreadSanitizer build tells castor of no atomics"
+            )
         }
     }
 

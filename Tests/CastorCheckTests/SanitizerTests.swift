@@ -72,7 +72,8 @@ import Testing
         let build = SanitizerBuild(image)
         #expect(build.kind == (name == "thread" ? .thread : .address))
         #expect(build.library != nil || !build.code.isEmpty)
-        let plain = SanitizerBuild(try #require(ELFImage(path: try scratch.compile("int main(void) { return 0; }", "plain"))))
+        let plain = SanitizerBuild(
+            try #require(ELFImage(path: try scratch.compile("int main(void) { return 0; }", "plain"))))
         #expect(plain.kind == nil && plain.library == nil && plain.code.isEmpty)
         #expect(plain.entry != 0)
     }

@@ -4,7 +4,9 @@ import Testing
 @testable import CastorLog
 
 @Suite struct LenientLogTests {
-    private func entry(_ kind: UInt16, _ nr: UInt16, shard: UInt32 = 9, result: Int64 = 0, flags: UInt32 = 0) -> castor_entry {
+    private func entry(_ kind: UInt16, _ nr: UInt16, shard: UInt32 = 9, result: Int64 = 0, flags: UInt32 = 0)
+        -> castor_entry
+    {
         var e = castor_entry()
         (e.kind, e.nr, e.shard, e.version, e.result, e.flags, e.object) = (kind, nr, shard, 5, result, flags, 0x4000)
         return e
@@ -80,7 +82,10 @@ import Testing
         var events: [Event] = []
         let kinds = [true, false, false, true, true, false, true]  // followed or not
         for follows in kinds {
-            let e = follows ? entry(CASTOR_EV_SYMBOL, CASTOR_SYM_pthread_mutex_lock) : entry(CASTOR_EV_SYMBOL, CASTOR_SYM_malloc_flush)
+            let e =
+                follows
+                ? entry(CASTOR_EV_SYMBOL, CASTOR_SYM_pthread_mutex_lock)
+                : entry(CASTOR_EV_SYMBOL, CASTOR_SYM_malloc_flush)
             events.append(Event(stream: 0, entry: e, payload: []))
         }
         let directory = TemporaryDirectory()

@@ -71,7 +71,8 @@ extension Integration {
         /// Without castor its text goes to the standard error, and nothing else changes.
         @Test func dormant() throws {
             let program = try Self.plain.make(
-                [Self.source], "noted", in: workspace, Self.withHeader + ["-DNOTE=castor_printf", "-DHOLDS=castor_assert"])
+                [Self.source], "noted", in: workspace,
+                Self.withHeader + ["-DNOTE=castor_printf", "-DHOLDS=castor_assert"])
             let outcome = try Child([program]).wait()
             workspace.expect(outcome.status == 134, "\(outcome)")
             workspace.expect(
@@ -89,7 +90,8 @@ extension Integration {
 
         /// A recorded build that has it replays as any other, and one without it replays its log.
         @Test func castorPrintfWhileRecording() throws {
-            let program = try Self.plain.make([Self.source], "noted", in: workspace, Self.withHeader + ["-DNOTE=castor_printf"])
+            let program = try Self.plain.make(
+                [Self.source], "noted", in: workspace, Self.withHeader + ["-DNOTE=castor_printf"])
             let noted = try Recording.make([program], in: workspace, name: "log-noted")
             noted.expectSame()
             let without = try workspace.castor("replay", "-q", "--exe", recording.words[0], noted.log)
@@ -113,7 +115,9 @@ extension Integration {
             let lines = again.outputText.split(separator: "\n", omittingEmptySubsequences: false)
             let others = lines.filter { !$0.hasPrefix("note: ") }.joined(separator: "\n")
             workspace.expect(again.status == 3 && others == recording.outcome.outputText, "\(again)")
-            workspace.expect(lines.count - others.split(separator: "\n", omittingEmptySubsequences: false).count == 7, again.outputText)
+            workspace.expect(
+                lines.count - others.split(separator: "\n", omittingEmptySubsequences: false).count == 7,
+                again.outputText)
         }
 
         /// Each a write of its own, and counted.
@@ -127,7 +131,8 @@ extension Integration {
 
         /// What the recording printed and this build does not.
         @Test func removedOutput() throws {
-            let noted = try Self.plain.make([Self.source], "noted", in: workspace, ["-DNOTE(...)=fprintf(stderr,__VA_ARGS__)"])
+            let noted = try Self.plain.make(
+                [Self.source], "noted", in: workspace, ["-DNOTE(...)=fprintf(stderr,__VA_ARGS__)"])
             let longer = try Recording.make([noted], in: workspace, name: "log-noted")
             let again = try workspace.castor("replay", "--exe", recording.words[0], longer.log)
             workspace.expect(again.status == 3 && again.output == longer.outcome.output, "\(again)")

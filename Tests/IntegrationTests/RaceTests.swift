@@ -5,7 +5,8 @@ import Testing
 extension Integration {
     @Suite struct RaceTests {
         private let workspace: Workspace
-        private static let sources = (try? FileManager.default.contentsOfDirectory(atPath: "\(Repository.root)/Samples/kvserver"))?
+        private static let sources =
+            (try? FileManager.default.contentsOfDirectory(atPath: "\(Repository.root)/Samples/kvserver"))?
             .filter { $0.hasSuffix(".c") }.map { "\(Repository.root)/Samples/kvserver/\($0)" } ?? []
 
         init() throws { workspace = try Workspace() }
@@ -44,7 +45,8 @@ extension Integration {
             let recording = try record(["-S"], load: ["-n", "20000"])
             let program = try build.make(Self.sources, "kvserver-tsan", in: workspace)
             let outcome = try race(program, recording)
-            workspace.expect(outcome.status == 0 && outcome.outputText.hasPrefix("no data race was found"), "\(outcome)")
+            workspace.expect(
+                outcome.status == 0 && outcome.outputText.hasPrefix("no data race was found"), "\(outcome)")
         }
 
         @Test func whatIsNoSuchBuildIsRefused() throws {
