@@ -25,7 +25,7 @@ private enum Mood {
         case 0: polite
         case 1: sleepy
         case 2: crowded
-        case 3..<9: undisturbed
+        case 3..<7: undisturbed
         default: halting
         }
     }
@@ -154,7 +154,7 @@ func castor_disturb(_ object: UInt64) {
             moved = time
         } else if time &- moved > silence, castor_cas32(progress, seen, seen &+ 1) != 0 {
             // The others that stand still see this as an event. To stop again soon would be as vain.
-            me.pointee.unrest.due = 16 &+ Int32(truncatingIfNeeded: (r >> 32) % 48)
+            me.pointee.unrest.due = 4 &+ Int32(truncatingIfNeeded: (r >> 32) % 28)
             break
         }
         if seen &- begin >= events || time &- start > limit { break }
