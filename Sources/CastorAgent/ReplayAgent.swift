@@ -116,8 +116,10 @@ final class ReplayAgent {
             decoded -= fed
             let buffered = ring.pointee.tail - castor_load(castor_ring_head(ring))
             if buffered > ring.pointee.mask / 2 || (queues[stream]?.ready ?? 0) > 0 { return moved }
-            if isRead || (!isCut && isComplete(stream)) {
-                if !ended.contains(stream), (queues[stream]?.unplaced ?? 0) == 0,
+            // Events without a place wait for others', which the log may have further on.
+            let unplaced = queues[stream]?.unplaced ?? 0
+            if isRead || (!isCut && unplaced == 0 && isComplete(stream)) {
+                if !ended.contains(stream), unplaced == 0,
                     (queues[stream] ?? StreamQueue()).feedEnd(ring)
                 {
                     ended.insert(stream)
