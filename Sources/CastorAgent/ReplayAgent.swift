@@ -179,7 +179,9 @@ final class ReplayAgent {
     }
 
     /// Where the other threads stood at a fork, in events that are followed.
-    private func append(cut entry: inout castor_entry, _ payload: UnsafeRawBufferPointer, to queue: inout StreamQueue) throws {
+    private func append(cut entry: inout castor_entry, _ payload: UnsafeRawBufferPointer, to queue: inout StreamQueue)
+        throws
+    {
         var places = Array(payload.bindMemory(to: castor_place.self))
         for i in places.indices where places[i].stream != CASTOR_NO_SHARD {
             places[i].events = try numbers.followed(of: places[i].events, stream: places[i].stream)

@@ -144,7 +144,9 @@ func castor_usable(_ block: UnsafeRawPointer) -> UInt64 {
 ) {
     if me.pointee.ordered != 0, isRecording { castor_symbol_record(id, object, 0, 0, 1) }
     unlockHeap()
-    if me.pointee.ordered != 0, isReplaying, !isLenient { withUnsafeMutablePointer(to: &turn) { castor_symbol_replayed($0) } }
+    if me.pointee.ordered != 0, isReplaying, !isLenient {
+        withUnsafeMutablePointer(to: &turn) { castor_symbol_replayed($0) }
+    }
 }
 
 @inline(never) @_noLocks private func refill(_ me: Thread, _ c: UInt64, _ mine: UnsafeMutablePointer<castor_cache>) {

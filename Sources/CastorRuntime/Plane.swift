@@ -60,7 +60,9 @@ func castor_record_region(_ object: UInt64) {
 @c @implementation @_noLocks
 func castor_value(_ value: UInt64) -> UInt64 {
     let me = castor_me()
-    guard castor_mode_now() != CASTOR_MODE_OFF, let ring = me.pointee.ring, me.pointee.vforked == 0 else { return value }
+    guard castor_mode_now() != CASTOR_MODE_OFF, let ring = me.pointee.ring, me.pointee.vforked == 0 else {
+        return value
+    }
     if isReplaying {
         let e = nextEntry(me)
         if e.pointee.kind != CASTOR_EV_VALUE {
@@ -130,7 +132,9 @@ func castor_poll() -> Int32 {
 
 /// Waits for the recorded operation's turn. Gives its shard and, in `old`, what it returned.
 @c @implementation @_noLocks
-func castor_replay_write(_ nr: UInt16, _ object: UInt64, _ operands: UInt64, _ old: UnsafeMutablePointer<UInt64>) -> UInt32 {
+func castor_replay_write(_ nr: UInt16, _ object: UInt64, _ operands: UInt64, _ old: UnsafeMutablePointer<UInt64>)
+    -> UInt32
+{
     let me = castor_me()
     let ring = me.pointee.ring.unsafelyUnwrapped
     let entry = expect(me, CASTOR_EV_ATOMIC, nr, object, operands)

@@ -145,12 +145,14 @@ struct Divergence {
     /// Where the cause may be a data race there is a way to find it.
     private func raceHint(_ r: castor_report) -> String? {
         if r.kind == CASTOR_DIVERGENCE_BINARY || build != nil { return nil }
-        return "a data race is found with: castor race --exe PROGRAM \(directory)   (PROGRAM built with -fsanitize=thread)"
+        return
+            "a data race is found with: castor race --exe PROGRAM \(directory)   (PROGRAM built with -fsanitize=thread)"
     }
 
     private func meaning(_ r: castor_report) -> String {
         if build != nil, r.kind != CASTOR_DIVERGENCE_BINARY {
-            return "this build makes other calls here than the recorded one; or else something that castor does not see decided: a data race, an atomic or volatile variable"
+            return
+                "this build makes other calls here than the recorded one; or else something that castor does not see decided: a data race, an atomic or volatile variable"
         }
         return switch r.kind {
         case CASTOR_DIVERGENCE_EVENT:

@@ -29,7 +29,8 @@ enum ReplayCommand: Command {
             "Debug this process of the recording from its start ('castor ps' lists them); the others replay beside it."),
         .value(
             "exe", nil, "PROGRAM", .text,
-            "Replay another build of the program: with printf() added, at another optimization level, with a sanitizer."),
+            "Replay another build of the program: with printf() added, at another optimization level, with a sanitizer."
+        ),
         .flag("damaged", nil, "Replay a log that was cut off, up to its last whole chunk."),
         .flag("force", nil, "Replay although the program or a library is no longer the recorded one."),
         .flag("quiet", "q", "Say nothing but errors."),

@@ -20,7 +20,8 @@ extension Integration {
             let actual = value("actual", report)
             workspace.expect(!expected.isEmpty && !actual.isEmpty, "nothing expected or nothing actual:\n\(report)")
             workspace.expect(report.contains("probably:"), "no explanation:\n\(report)")
-            workspace.expect(report.contains("castor race --exe PROGRAM \(recording.log)"), "no way to find a race:\n\(report)")
+            workspace.expect(
+                report.contains("castor race --exe PROGRAM \(recording.log)"), "no way to find a race:\n\(report)")
             // The place is a place in the log, and holds what the report expects there.
             let dump = try workspace.castor("dump", "--thread", thread, "--from", event, "--to", event, recording.log)
             workspace.expect(
