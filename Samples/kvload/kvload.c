@@ -270,8 +270,8 @@ static struct options parse_options(int count, char **arguments) {
     static const struct option names[] = {
         {"set-ratio", required_argument, NULL, 'r'},    {"keys", required_argument, NULL, 'k'},
         {"value-size", required_argument, NULL, 'v'},   {"seed", required_argument, NULL, 's'},
-        {"pause", required_argument, NULL, 'w'},        {"keys-per-get", required_argument, NULL, 'g'}, {"host", required_argument, NULL, 'h'},
-        {0},
+        {"keys-per-get", required_argument, NULL, 'g'}, {"host", required_argument, NULL, 'h'},
+        {"pause", required_argument, NULL, 'w'},        {0},
     };
     struct options options = {.host = "127.0.0.1", .connections = 16, .threads = 2, .requests = UINT64_MAX,
                               .seconds = 30, .set_ratio = 0.1, .keys = 40960, .value_size = 100, .keys_per_get = 4,

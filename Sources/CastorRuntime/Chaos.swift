@@ -124,7 +124,7 @@ func castor_disturb(_ object: UInt64) {
     if r >> 20 & 7 == 0 { change(me, r >> 24) }
 }
 
-/// Until the others have made up to 8192 events, few being as likely as many, but for no longer than 1 to 256 ms, and only
+/// Until the others have made 16 to 16384 events, few being as likely as many, but for no longer than 1 to 256 ms, and only
 /// while they make any: when they have stopped, all waiting for this thread or for what comes from outside, one of those
 /// that stand still goes on.
 @_noLocks private func stop(_ me: Thread, _ r: UInt64) {
@@ -140,7 +140,7 @@ func castor_disturb(_ object: UInt64) {
     let events = UInt32(truncatingIfNeeded: least &+ (r >> 8) % least)
     let limit: UInt64 = 1_000_000 << (r >> 40 & 7)
     // How long a silence shows that the others have stopped depends on how often they make an event.
-    let silence = pace == 0 ? 1_000_000 : min(max(pace << (2 &+ (r >> 45 & 3)), 50_000), 10_000_000)
+    let silence = pace == 0 ? 1_000_000 : min(max(pace << (2 &+ (r >> 45 & 3)), 50_000), 100_000_000)
     let begin = castor_load32(progress)
     let start = now()
     var last = begin
@@ -160,7 +160,9 @@ func castor_disturb(_ object: UInt64) {
         if seen &- begin >= events || time &- start > limit { break }
     }
     let made = UInt64(last &- begin)
-    if made > 0 { me.pointee.unrest.pace = UInt32(truncatingIfNeeded: max(1, min((moved &- start) / made, 1_000_000))) }
+    if made > 0 {
+        me.pointee.unrest.pace = UInt32(truncatingIfNeeded: max(1, min((moved &- start) / made, 10_000_000)))
+    }
 }
 
 /// What a thread makes, another thread or a program in its place, inherits its processors, but not its mood.
