@@ -67,6 +67,10 @@ func castor_disturb(_ object: UInt64) {
     let me = castor_me()
     guard isRecording, me.pointee.ring != nil else { return }
     _ = castor_fetch_add32(castor_segment_progress(segment), 1)
+    if me.pointee.unrest.busy == 0 {
+        me.pointee.unrest.busy = 1
+        _ = castor_fetch_add32(castor_process_busy(process), 1)
+    }
     let place = place(me, object)
     let r = draw(me)
     // A mood lasts 1024 events on average.
@@ -77,6 +81,14 @@ func castor_disturb(_ object: UInt64) {
     case Mood.halting: halt(me, at: place)
     default: break
     }
+    if object & CASTOR_MAY_REST != 0 { rest(me) }
+}
+
+/// The thread waits for input from here on, or ends.
+@inline(__always) @_noLocks func rest(_ me: Thread) {
+    if me.pointee.unrest.busy == 0 { return }
+    me.pointee.unrest.busy = 0
+    _ = castor_fetch_add32(castor_process_busy(process), UInt32.max)
 }
 
 @_noLocks private func change(_ me: Thread, _ r: UInt64) {
@@ -86,11 +98,12 @@ func castor_disturb(_ object: UInt64) {
 }
 
 /// Notes who takes the object. Several threads may write into one entry at once: a wrong one costs a good place, no more.
-@inline(__always) @_noLocks private func place(_ me: Thread, _ object: UInt64) -> UInt32 {
-    if object == 0 { return Place.anywhere }
+@inline(__always) @_noLocks private func place(_ me: Thread, _ taken: UInt64) -> UInt32 {
+    if taken == 0 { return Place.anywhere }
+    let object = taken & ~CASTOR_MAY_REST
     let unrest = castor_thread_unrest(me)
     let recent = castor_unrest_recent(unrest)
-    if object == CASTOR_NEW_BUSINESS {
+    if object == 0 {
         for i in 0..<Int(CASTOR_RECENT) { recent[i] = 0 }
         return Place.anywhere
     }
@@ -125,12 +138,17 @@ func castor_disturb(_ object: UInt64) {
 }
 
 /// Until the others have made 16 to 16384 events, few being as likely as many, but for no longer than 1 to 256 ms, and only
-/// while they make any: when they have stopped, all waiting for this thread or for what comes from outside, one of those
-/// that stand still goes on.
+/// while they make any: when all wait, for those that stand still or for what comes from outside, one of these goes on.
 @_noLocks private func stop(_ me: Thread, _ r: UInt64) {
     let stopped = castor_process_stopped(process)
     if castor_fetch_add32(stopped, 1) < max(1, castor_load32(liveWord) / 2) { wait(me, r) }
     _ = castor_fetch_add32(stopped, UInt32.max)
+}
+
+private var othersWork: Bool {
+    @_noLocks get {
+        Int32(bitPattern: castor_load32(castor_process_busy(process)) &- castor_load32(castor_process_stopped(process))) > 0
+    }
 }
 
 @_noLocks private func wait(_ me: Thread, _ r: UInt64) {
@@ -139,7 +157,8 @@ func castor_disturb(_ object: UInt64) {
     let least: UInt64 = 16 << (r % 10)
     let events = UInt32(truncatingIfNeeded: least &+ (r >> 8) % least)
     let limit: UInt64 = 1_000_000 << (r >> 40 & 7)
-    // How long a silence shows that the others have stopped depends on how often they make an event.
+    // How long a silence shows that all others wait depends on how often they make an event. A thread that was at work may
+    // compute, or have lost its processor: it is given more time.
     let silence = pace == 0 ? 1_000_000 : min(max(pace << (2 &+ (r >> 45 & 3)), 50_000), 100_000_000)
     let begin = castor_load32(progress)
     let start = now()
@@ -152,7 +171,7 @@ func castor_disturb(_ object: UInt64) {
         if seen != last {
             last = seen
             moved = time
-        } else if time &- moved > silence, castor_cas32(progress, seen, seen &+ 1) != 0 {
+        } else if time &- moved > (othersWork ? silence << 4 : silence), castor_cas32(progress, seen, seen &+ 1) != 0 {
             // The others that stand still see this as an event. To stop again soon would be as vain.
             me.pointee.unrest.due = 4 &+ Int32(truncatingIfNeeded: (r >> 32) % 28)
             break

@@ -188,6 +188,7 @@ let vforkMark = vforks
     p.pointee.live = 1
     p.pointee.parked = 0
     p.pointee.stopped = 0
+    p.pointee.busy = me.pointee.unrest.busy
     p.pointee.stack_lock = 0
     me.pointee.ring = nil
     me.pointee.slot = 0

@@ -146,7 +146,7 @@ func castor_syscall_exit(_ f: Frame) {
 
 @inline(__always) @_noLocks private func record(_ me: Thread, _ f: Frame, _ row: Row) -> Int32 {
     let ring = me.pointee.ring.unsafelyUnwrapped
-    if me.pointee.disturbed != 0 { castor_disturb(asksForInput(row) ? CASTOR_NEW_BUSINESS : 0) }
+    if me.pointee.disturbed != 0 { castor_disturb(asksForInput(row) ? CASTOR_MAY_REST : 0) }
     guard ring.makeRoom() else {
         f.pointee.flags = Mark.silent
         return pass(me, f)

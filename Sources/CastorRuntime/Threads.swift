@@ -355,6 +355,7 @@ func castor_thread_released(_ thread: UInt64) {
     if me.pointee.slot != 0 { castor_stack_at(me.pointee.slot &- 1).pointee.state = CASTOR_STACK_EXITED }
     me.pointee.ring = nil
     castor_store32(castor_ring_state(ring), CASTOR_RING_DONE)
+    rest(me)
     let live = castor_fetch_add32(liveWord, UInt32.max) &- 1
     if isReplaying {
         wakeAll(address(parkedWord))

@@ -73,7 +73,7 @@ static int wait_again(uint16_t id, pthread_mutex_t *m) {
     do {                                                                                \
         if (!castor_is_ordered()) return call;                                          \
         if (castor_mode_now() == CASTOR_MODE_REPLAY) return wait_again(id, mutex_);     \
-        castor_boundary_at((void *)CASTOR_NEW_BUSINESS);                                \
+        castor_boundary_at((void *)CASTOR_MAY_REST);                                    \
         __attribute__((cleanup(wait_ended))) struct waiting w = {id, mutex_, 0};        \
         int result = call;                                                              \
         w.returned = 1;                                                                 \
@@ -142,7 +142,7 @@ EXPORT int pthread_barrier_wait(pthread_barrier_t *b) {
         castor_symbol_replayed(&turn);
         return (int)turn.result;
     }
-    castor_boundary();
+    castor_boundary_at((void *)CASTOR_MAY_REST);
     castor_symbol_record(CASTOR_SYM_pthread_barrier_arrive, (uint64_t)b, 0, 0, 1);
     int result = real_pthread_barrier_wait(b);
     castor_symbol_record(CASTOR_SYM_pthread_barrier_wait, (uint64_t)b, result, 0, 1);
@@ -179,7 +179,7 @@ static int would_wait(sem_t *s) {
             if (turn.result != 0) errno = (int)turn.value;                                \
             return (int)turn.result;                                                      \
         }                                                                                 \
-        castor_boundary_at(s);                                                              \
+        castor_boundary_at((char *)s + CASTOR_MAY_REST);                                  \
         int result = call;                                                                \
         castor_symbol_record(id, (uint64_t)s, result, result ? (uint64_t)errno : 0, result == 0); \
         return result;                                                                    \

@@ -121,7 +121,7 @@ EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *a) {
 /// What libc does when the thread is gone (it may unmap a stack) comes before the event.
 EXPORT int pthread_join(pthread_t t, void **r) {
     if (!attached() || !castor_is_ordered()) return real_pthread_join(t, r);
-    castor_boundary();
+    castor_boundary_at((void *)CASTOR_MAY_REST);
     int result;
     if (castor_mode_now() == CASTOR_MODE_REPLAY) {
         castor_turn turn;
@@ -149,7 +149,7 @@ EXPORT int pthread_join(pthread_t t, void **r) {
             result = (int)turn.result;                                                  \
             castor_symbol_replayed(&turn);                                              \
         } else {                                                                        \
-            castor_boundary();                                                          \
+            castor_boundary_at((void *)CASTOR_MAY_REST);                                \
             result = call;                                                              \
             castor_symbol_record(id, (uint64_t)t, result, 0, 0);                        \
         }                                                                               \

@@ -112,6 +112,8 @@ typedef struct castor_unrest {
     uint32_t pace;             ///< nanoseconds between two events of the others, as of the last stop; 0: not known
     uint32_t place;            ///< where it is to be stopped then
     uint32_t recent_next;
+    uint32_t busy;             ///< counted in the process's
+    uint32_t spare;
     uint64_t recent[CASTOR_RECENT]; ///< shared objects that it took last
 } castor_unrest;
 
@@ -191,6 +193,7 @@ typedef struct castor_process {
     uint64_t processors[16];   ///< chaos: the affinity at the start
     uint32_t stopped;          ///< chaos: threads that stand still
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
+    uint32_t busy;             ///< chaos: threads that do not wait for input, as far as is known
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
@@ -202,6 +205,7 @@ CASTOR_FIELD(process, stack_lock, uint32_t)
 CASTOR_FIELD(process, live, uint32_t)
 CASTOR_FIELD(process, forks, uint32_t)
 CASTOR_FIELD(process, stopped, uint32_t)
+CASTOR_FIELD(process, busy, uint32_t)
 CASTOR_FIELD(process, parked, uint32_t)
 CASTOR_FIELD(process, next_object, uint32_t)
 CASTOR_ARRAY(process, said, uint64_t)
@@ -407,8 +411,9 @@ CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_signal_arrived(
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_signal_returned(castor_frame *_Nullable frame);
 /// First words of a child on a new stack; `top` is what the parent put there (gate.S).
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_child_started(const uint64_t *_Nonnull top);
-/// Instead of an object: the thread asks for input, and so is done with what it was about.
-#define CASTOR_NEW_BUSINESS 1ull
+/// Added to the object: the thread may have to wait until others want something of it. With no object at all it asks for
+/// input, and is done with what it was about.
+#define CASTOR_MAY_REST 1ull
 /// Chaos mode: the thread is about to make an event; it takes `object`, or no such thing (0).
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_disturb(uint64_t object);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_vfork_push(uint64_t return_address);
