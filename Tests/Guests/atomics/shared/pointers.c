@@ -25,16 +25,18 @@ static struct node *node(uint64_t value) {
 }
 
 static struct node *singleton(void) {
-    if (!lazy.made) {
+    struct node *made = lazy.made;  // once: others take it away again
+    if (!made) {
         pthread_mutex_lock(&lazy.lock);
-        if (!lazy.made) {
-            struct node *made = node(++lazy.times);
+        made = lazy.made;
+        if (!made) {
+            made = node(++lazy.times);
             MEMORY_CHANGES();
             lazy.made = made;
         }
         pthread_mutex_unlock(&lazy.lock);
     }
-    return lazy.made;
+    return made;
 }
 
 static uint64_t look(uint64_t seen, const struct node *at) {
