@@ -185,5 +185,14 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         if doing == CASTOR_WAIT_REAL { return events > place.events }  // in a call that never returned
         return doing == CASTOR_WAIT_TURN && isAtFork
     }
-    return false
+    return hasEnded(place.stream)  // it was about to end when the recorded one forked
 }
+
+// Threads that have ended have no ring any more; nor have those that are still to begin.
+
+@inline(__always) @_noLocks private func endedWord(_ stream: UInt32) -> UnsafeMutablePointer<UInt32> {
+    castor_segment_ended(segment) + Int(stream % CASTOR_ENDED / 32)
+}
+@_noLocks private func hasEnded(_ stream: UInt32) -> Bool { castor_load32(endedWord(stream)) >> (stream & 31) & 1 != 0 }
+@_noLocks func noteEnd(of stream: UInt32) { _ = castor_fetch_or32(endedWord(stream), 1 << (stream & 31)) }
+@_noLocks func noteBeginning(of stream: UInt32) { _ = castor_fetch_and32(endedWord(stream), ~(1 << (stream & 31))) }

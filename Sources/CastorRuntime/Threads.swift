@@ -70,6 +70,7 @@ import CTSXShim
         writer.finish()
     } else {
         me.pointee.ring = ring
+        noteBeginning(of: stream)
         let e = ring.peek()
         if e.pointee.kind == CASTOR_EV_END { park(me) }
         if e.pointee.kind != CASTOR_EV_THREAD_START || (e.pointee.object != routine && !isLenient) {
@@ -354,6 +355,7 @@ func castor_thread_released(_ thread: UInt64) {
     }
     if me.pointee.slot != 0 { castor_stack_at(me.pointee.slot &- 1).pointee.state = CASTOR_STACK_EXITED }
     me.pointee.ring = nil
+    if isReplaying { noteEnd(of: me.pointee.stream) }
     castor_store32(castor_ring_state(ring), CASTOR_RING_DONE)
     rest(me)
     let live = castor_fetch_add32(liveWord, UInt32.max) &- 1

@@ -295,6 +295,7 @@ typedef struct castor_shared_map {
 #define CASTOR_SHARD_FIRST 8u
 
 #define CASTOR_NEWBORN 64u
+#define CASTOR_ENDED 1024u
 /// Replay of another build than the recorded one (`castor replay --exe`). The tool fills it in; see Lenient.swift.
 typedef struct castor_lenient {
     /// Code of the program's file that belongs to a sanitizer's runtime, 0 when there is none; and the file's entry
@@ -367,6 +368,8 @@ typedef struct castor_segment {
     /// Recording: process ids of children that the agent does not know yet, 0: free. Parents put them there, for a child may
     /// not have had the processor yet when its parent has ended.
     uint32_t newborn[CASTOR_NEWBORN];
+    /// Replay: streams that have ended, a bit each, by number modulo CASTOR_ENDED.
+    uint32_t ended[CASTOR_ENDED / 32];
     /// Replay: a directory that the runtime may make and use; the tool removes it.
     char scratch[128];
     /// Names of the programs that are recorded, each NUL-terminated; empty: all.

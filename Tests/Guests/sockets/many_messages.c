@@ -18,6 +18,7 @@ int main(void) {
     CHECK(setsockopt(receiver, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0);
     CHECK(setsockopt(receiver, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0);
     memset(messages, 0, sizeof messages);
+    memset(controls, 0, sizeof controls); // what is cut short is printed with what lies behind it
     for (int i = 0; i < COUNT; i++) {
         int size = snprintf(texts[i], sizeof texts[i], "%d of %d ", i, getpid());
         parts[i][0] = (struct iovec){texts[i], (size_t)size};
