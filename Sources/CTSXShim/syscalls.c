@@ -22,7 +22,7 @@
 #define ROLE_IN(aux) {CASTOR_ARG_IN, aux, 0}
 #define WALKS_IN(aux) (COMPARED)
 #define ROLE_IN_FIXED(size) {CASTOR_ARG_IN_FIXED, 0, size}
-#define WALKS_IN_FIXED(size) (COMPARED)
+#define WALKS_IN_FIXED(size) (COMPARED | STORED) /* epoll_ctl's event: see Tokens.swift */
 #define ROLE_IN_IOV(aux) {CASTOR_ARG_IN_IOV, aux, 0}
 #define WALKS_IN_IOV(aux) (COMPARED)
 #define ROLE_IN_MSG {CASTOR_ARG_IN_MSG, 0, 0}

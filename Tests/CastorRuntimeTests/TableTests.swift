@@ -73,7 +73,7 @@ import Testing
             CASTOR_ARG_IN_MSG, CASTOR_ARG_IN_MMSG,
         ]
         let kept: Set<UInt8> = [CASTOR_ARG_OUT_MSG, CASTOR_ARG_OUT_MMSG, CASTOR_ARG_OUT_SOCKLEN]
-        let both: Set<UInt8> = [CASTOR_ARG_PATH, CASTOR_ARG_IN_MMSG]
+        let both: Set<UInt8> = [CASTOR_ARG_PATH, CASTOR_ARG_IN_MMSG, CASTOR_ARG_IN_FIXED]
         for nr in rows {
             func mask(_ isIn: (UInt8) -> Bool) -> UInt8 {
                 roles(nr).enumerated().reduce(0) { $0 | (isIn($1.element.role) ? 1 << UInt8($1.offset) : 0) }
