@@ -67,6 +67,10 @@ let package = Package(
         .executableTarget(
             name: "castor-cli", dependencies: ["CTSXShim", "CastorLog", "CastorCheck", "CastorCompiler"],
             linkerSettings: staticInRelease),
+        // How fast the agent takes events out of rings; see Benchmarks/README.md.
+        .executableTarget(
+            name: "castor-drain", dependencies: ["CTSXShim", "CastorLog"], path: "Benchmarks/Drain",
+            linkerSettings: staticInRelease),
         .testTarget(name: "CastorLogTests", dependencies: ["CastorLog", "CTSXShim"], exclude: ["Golden"]),
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),

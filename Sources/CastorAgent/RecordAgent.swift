@@ -10,6 +10,8 @@ final class RecordAgent {
     private let log: LogWriter
     /// Payload bytes still to come of the event at each ring's head.
     private var owed: [UInt64]
+    /// Bytes of small events in the line at each ring's head that the log has already.
+    private var taken: [Int]
     private var unsupported: [String: UInt64] = [:]
     private var unsupportedOrder: [String] = []
     private var objects: Set<String> = []
@@ -27,6 +29,7 @@ final class RecordAgent {
         self.manifest = manifest
         log = try LogWriter(directory: directory, manifest: manifest)
         owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
+        taken = Array(repeating: 0, count: owed.count)
     }
 
     func run() {
@@ -111,11 +114,19 @@ final class RecordAgent {
             placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
             processes.see(ring.pointee.pid)
             moved += try drain(ring, i)
-            if state == CASTOR_RING_DONE, castor_load(castor_ring_tail(ring)) == ring.pointee.head {
-                segment.free(ring)
-            }
+            if state == CASTOR_RING_DONE, isDrained(ring, i) { free(ring, i) }
         }
         return moved
+    }
+
+    private func isDrained(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) -> Bool {
+        castor_load(castor_ring_tail(ring)) == ring.pointee.head && castor_load32(castor_ring_packed(ring)) == taken[Int(index)]
+    }
+
+    private func free(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
+        owed[Int(index)] = 0
+        taken[Int(index)] = 0
+        segment.free(ring)
     }
 
     private func drain(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
@@ -133,9 +144,15 @@ final class RecordAgent {
             let run = min(tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask), 16384)
             head += UInt64(
                 try log.append(
-                    stream: stream, entries: castor_slot(ring, head), count: Int(run), before: CASTOR_EV_UNSUPPORTED))
+                    stream: stream, entries: castor_slot(ring, head), count: Int(run), skipped: taken[Int(index)],
+                    before: CASTOR_EV_UNSUPPORTED))
+            taken[Int(index)] = 0
             release(ring, head)
-            if head == tail || castor_slot(ring, head).pointee.payload == 0 && !isUnsupported(ring, head) { continue }
+            if head == tail || castor_slot(ring, head).pointee.kind & CASTOR_SMALL != 0
+                || castor_slot(ring, head).pointee.payload == 0 && !isUnsupported(ring, head)
+            {
+                continue
+            }
             let entry = castor_slot(ring, head)
             if isUnsupported(ring, head) { noteUnsupported(entry.pointee.nr) }
             if namesObjects(entry) {
@@ -149,8 +166,25 @@ final class RecordAgent {
                 try beginPayload(ring, index, entry, &head, tail)
             }
         }
-        if head != start { release(ring, head) }
-        return head - start
+        if head != start {
+            release(ring, head)
+            return head - start
+        }
+        return try drainOpenLine(ring, index)
+    }
+
+    /// The small events of the line that the thread still fills: taken when nothing else comes, for touching the line while
+    /// it is written costs both sides.
+    private func drainOpenLine(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
+        let tail = castor_load(castor_ring_tail(ring))
+        let packed = Int(castor_load32(castor_ring_packed(ring)))
+        guard tail == ring.pointee.head, castor_load(castor_ring_tail(ring)) == tail, packed > taken[Int(index)] else {
+            return 0
+        }
+        try log.append(
+            stream: ring.pointee.stream, line: castor_slot(ring, tail), from: taken[Int(index)], to: packed)
+        taken[Int(index)] = packed
+        return 1
     }
 
     private func isUnsupported(_ ring: UnsafeMutablePointer<castor_ring>, _ head: UInt64) -> Bool {
@@ -214,7 +248,7 @@ final class RecordAgent {
 
     /// A call that began and will not return.
     private func appendPending(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws {
-        guard owed[Int(index)] == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
+        guard owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
             return
         }
         var entry = castor_slot(ring, ring.pointee.tail).pointee
@@ -231,12 +265,9 @@ final class RecordAgent {
             guard segment.state(ring) == CASTOR_RING_LIVE, !processes.isAlive(ring.pointee.pid) else { continue }
             processes.see(ring.pointee.pid)  // it may have started since the last look
             if processes.isAlive(ring.pointee.pid) { continue }
-            while castor_load(castor_ring_tail(ring)) != ring.pointee.head {
-                if try drain(ring, i) == 0 { break }
-            }
+            while try drain(ring, i) > 0 {}
             try appendPending(ring, i)
-            owed[Int(i)] = 0
-            segment.free(ring)
+            free(ring, i)
         }
     }
 

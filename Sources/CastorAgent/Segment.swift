@@ -27,6 +27,7 @@ struct Segment {
     func free(_ ring: UnsafeMutablePointer<castor_ring>) {
         let slots = UnsafeMutableRawPointer(ring) + Int(CASTOR_RING_HEADER)
         madvise(slots, Int(base.pointee.ring_bytes) - Int(CASTOR_RING_HEADER), 9 /* MADV_REMOVE */)
+        castor_store32(castor_ring_packed(ring), 0)
         castor_store(castor_ring_head(ring), 0)
         castor_store(castor_ring_tail(ring), 0)
         castor_store32(castor_ring_state(ring), CASTOR_RING_FREE)

@@ -110,15 +110,15 @@ struct Predictor {
 
     /// Learns from an event that was coded with `slot`.
     @inline(__always)
-    mutating func update(_ entry: UnsafePointer<castor_entry>, slot: Int, baseVersion: UInt64) {
-        let line = Int(entry.pointee.shard) & (EventCodec.lines - 1)
-        shards[line] = entry.pointee.shard
-        versions[line] = entry.pointee.version
-        steps[slot] = entry.pointee.version &- baseVersion
-        entries[slot] = entry.pointee
+    mutating func update(_ entry: castor_entry, slot: Int, baseVersion: UInt64) {
+        let line = Int(entry.shard) & (EventCodec.lines - 1)
+        shards[line] = entry.shard
+        versions[line] = entry.version
+        steps[slot] = entry.version &- baseVersion
+        entries[slot] = entry
         successors[lastSlot] = UInt8(truncatingIfNeeded: slot)
         lastSlot = slot
-        lastObject = entry.pointee.object
-        if entry.pointee.stamp != 0 { lastStamp = entry.pointee.stamp }
+        lastObject = entry.object
+        if entry.stamp != 0 { lastStamp = entry.stamp }
     }
 }

@@ -82,7 +82,7 @@ extension Predictor {
             guard payload <= UInt64(UInt32.max) else { return false }
             entry.pointee.payload = UInt32(truncatingIfNeeded: payload)
         }
-        update(entry, slot: slot, baseVersion: base)
+        update(entry.pointee, slot: slot, baseVersion: base)
         return true
     }
 

@@ -61,7 +61,7 @@ struct RunBuffer {
 
     /// Appends one event. `payload` holds exactly `entry.payload` bytes.
     @inline(__always)
-    mutating func append(_ entry: UnsafePointer<castor_entry>, payload: UnsafeRawBufferPointer) {
+    mutating func append(_ entry: castor_entry, payload: UnsafeRawBufferPointer) {
         if limit - cursor < payload.count { grow(payload: payload.count) }
         cursor = predictor.encode(entry, at: cursor)
         if payload.count > 0 {
@@ -69,9 +69,9 @@ struct RunBuffer {
             cursor += payload.count
         }
         events &+= 1
-        if entry.pointee.shard != castorNoShard {
-            minVersion = min(minVersion, entry.pointee.version)
-            maxVersion = max(maxVersion, entry.pointee.version)
+        if entry.shard != castorNoShard {
+            minVersion = min(minVersion, entry.version)
+            maxVersion = max(maxVersion, entry.version)
         }
     }
 }
@@ -81,18 +81,18 @@ let castorNoShard: UInt32 = 0xffff_ffff
 
 extension Predictor {
     /// Writes an event without its payload to `start`, where `EventCodec.slack` bytes are free. Returns the end.
+    ///
+    /// The entry is a value, so that one which is made from a small event never has to be in memory, where it would be read
+    /// again before it is written.
     @inline(__always)
-    mutating func encode(_ entry: UnsafePointer<castor_entry>, at start: UnsafeMutableRawPointer)
-        -> UnsafeMutableRawPointer
-    {
-        let slot = Predictor.slot(of: entry)
+    mutating func encode(_ entry: castor_entry, at start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        var slot = Predictor.slot(of: entry)
+        if !isAlike(entry, slot), isAlike(entry, slot ^ 1) { slot ^= 1 }
         let last = entries + slot
         var control: UInt8 = 0
         var output = start + 1
 
-        let sameIdentity = Predictor.identity(entry) == Predictor.identity(last)
-        let sameTarget = entry.pointee.object == last.pointee.object && entry.pointee.shard == last.pointee.shard
-        let fresh = !(sameIdentity && sameTarget && entry.pointee.flags == last.pointee.flags)
+        let fresh = !(isAlike(entry, slot) && entry.flags == last.pointee.flags)
         if fresh { output += 1 }
         if Int(successors[lastSlot]) != slot {
             control |= EventCodec.slotBit
@@ -101,37 +101,39 @@ extension Predictor {
         }
         if fresh {
             control |= EventCodec.moreBit
-            encodeIdentity(entry, last: last, control2: start + 1, at: &output)
+            output = Predictor.encodeIdentity(
+                kind: entry.kind, nr: entry.nr, object: entry.object, shard: entry.shard, flags: entry.flags, last: last,
+                lastObject: lastObject, control2: start + 1, at: output)
         }
 
-        let base = baseVersion(shard: entry.pointee.shard, slot: slot)
-        let version = entry.pointee.version &- (base &+ steps[slot])
+        let base = baseVersion(shard: entry.shard, slot: slot)
+        let version = entry.version &- (base &+ steps[slot])
         if version != 0 {
             control |= EventCodec.versionBit
             put(EventCodec.zigzag(version), at: &output)
         }
-        if entry.pointee.stamp != 0 {
+        if entry.stamp != 0 {
             control |= EventCodec.stampBit
-            put(EventCodec.zigzag(entry.pointee.stamp &- lastStamp), at: &output)
+            put(EventCodec.zigzag(entry.stamp &- lastStamp), at: &output)
         }
-        let result = UInt64(bitPattern: entry.pointee.result &- last.pointee.result)
+        let result = UInt64(bitPattern: entry.result &- last.pointee.result)
         if result != 0 {
             control |= EventCodec.resultBit
             put(EventCodec.zigzag(result), at: &output)
         }
-        let hash = entry.pointee.hash &- last.pointee.hash
+        let hash = entry.hash &- last.pointee.hash
         if hash != 0 {
             control |= EventCodec.hashBit
             put(EventCodec.zigzag(hash), at: &output)
         }
-        let value = entry.pointee.value &- last.pointee.value
+        let value = entry.value &- last.pointee.value
         if value != 0 {
             control |= EventCodec.valueBit
             put(EventCodec.zigzag(value), at: &output)
         }
-        if entry.pointee.payload != last.pointee.payload {
+        if entry.payload != last.pointee.payload {
             control |= EventCodec.payloadBit
-            put(UInt64(entry.pointee.payload), at: &output)
+            put(UInt64(entry.payload), at: &output)
         }
         start.storeBytes(of: control, as: UInt8.self)
         update(entry, slot: slot, baseVersion: base)
@@ -139,41 +141,50 @@ extension Predictor {
     }
 
     @inline(never)
-    private func encodeIdentity(
-        _ entry: UnsafePointer<castor_entry>, last: UnsafePointer<castor_entry>, control2: UnsafeMutableRawPointer,
-        at output: inout UnsafeMutableRawPointer
-    ) {
+    private static func encodeIdentity(
+        kind: UInt16, nr: UInt16, object: UInt64, shard: UInt32, flags: UInt32, last: UnsafePointer<castor_entry>,
+        lastObject: UInt64, control2: UnsafeMutableRawPointer, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer {
         var control: UInt8 = 0
-        if entry.pointee.kind != last.pointee.kind {
+        var output = start
+        if kind != last.pointee.kind {
             control |= EventCodec.kindBit
-            put(UInt64(entry.pointee.kind), at: &output)
+            put(UInt64(kind), at: &output)
         }
-        if entry.pointee.nr != last.pointee.nr {
+        if nr != last.pointee.nr {
             control |= EventCodec.nrBit
-            put(UInt64(entry.pointee.nr), at: &output)
+            put(UInt64(nr), at: &output)
         }
-        if entry.pointee.object != last.pointee.object {
+        if object != last.pointee.object {
             control |= EventCodec.objectBit
-            put(EventCodec.zigzag(entry.pointee.object &- lastObject), at: &output)
+            put(EventCodec.zigzag(object &- lastObject), at: &output)
         }
-        if entry.pointee.shard != last.pointee.shard {
+        if shard != last.pointee.shard {
             control |= EventCodec.shardBit
-            put(UInt64(entry.pointee.shard), at: &output)
+            put(UInt64(shard), at: &output)
         }
-        if entry.pointee.flags != last.pointee.flags {
+        if flags != last.pointee.flags {
             control |= EventCodec.flagsBit
-            put(UInt64(entry.pointee.flags), at: &output)
+            put(UInt64(flags), at: &output)
         }
         control2.storeBytes(of: control, as: UInt8.self)
+        return output
     }
 
-    @inline(__always) private static func identity(_ entry: UnsafePointer<castor_entry>) -> UInt32 {
-        UInt32(entry.pointee.kind) | UInt32(entry.pointee.nr) &<< 16
+    @inline(__always) private static func identity(_ entry: castor_entry) -> UInt32 {
+        UInt32(entry.kind) | UInt32(entry.nr) &<< 16
     }
 
-    /// The encoder's choice; the decoder only follows it.
-    @inline(__always) private static func slot(of entry: UnsafePointer<castor_entry>) -> Int {
-        let key = entry.pointee.object &+ UInt64(identity(entry)) &* 0xd6e8_feb8_6659_fd93
+    /// Whether the slot's entry is of the same kind and about the same.
+    @inline(__always) private func isAlike(_ entry: castor_entry, _ slot: Int) -> Bool {
+        let last = entries + slot
+        return entry.object == last.pointee.object && entry.shard == last.pointee.shard && entry.kind == last.pointee.kind
+            && entry.nr == last.pointee.nr
+    }
+
+    /// The encoder's choice, or its neighbour when that fits better; the decoder only follows it.
+    @inline(__always) private static func slot(of entry: castor_entry) -> Int {
+        let key = entry.object &+ UInt64(identity(entry)) &* 0xd6e8_feb8_6659_fd93
         return Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) &>> 56)
     }
 }

@@ -121,7 +121,7 @@ public final class LogWriter {
             throw .invalid("an event announces \(entry.pointee.payload) bytes and comes with \(payload.count)")
         }
         let before = run.pointee.count
-        run.pointee.append(entry, payload: payload)
+        run.pointee.append(entry.pointee, payload: payload)
         hot.pointee.bytes &+= run.pointee.count &- before
         hot.pointee.events &+= 1
         if payload.count >= LogWriter.largePayload { hot.pointee.largeBytes &+= payload.count }
@@ -133,13 +133,15 @@ public final class LogWriter {
         if hot.pointee.bytes >= LogWriter.chunkSize { try flush() }
     }
 
-    /// Appends consecutive entries without payload, up to the first that has one or that `isSpecial` kinds name.
-    /// Returns how many it took. The form in which a ring is drained: one call for thousands of events.
+    /// Appends consecutive entries without payload and lines of small events, up to the first entry that has a payload or is
+    /// of the kind `special`. Returns how many lines it took. The form in which a ring is drained: one call for thousands of
+    /// events. The first `skipped` bytes of the first line, when it is one of small events, have been appended before.
     public func append(
-        stream: UInt32, entries: UnsafePointer<castor_entry>, count: Int, before special: UInt16
+        stream: UInt32, entries: UnsafePointer<castor_entry>, count: Int, skipped: Int = 0, before special: UInt16
     ) throws(LogError) -> Int {
         let hot = hot
         var taken = 0
+        var skipped = skipped
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         while taken < count {
             let run: UnsafeMutablePointer<RunBuffer>
@@ -151,13 +153,19 @@ public final class LogWriter {
             let before = run.pointee.count
             // Within a chunk: at most this many more, so that its size is looked at now and then.
             let end = min(count, taken + 4096)
-            let start = taken
+            let eventsBefore = run.pointee.events
             var minStamp = hot.pointee.minStamp
             var maxStamp = hot.pointee.maxStamp
             while taken < end {
                 let entry = entries + taken
+                if entry.pointee.kind & CASTOR_SMALL != 0 {
+                    appendSmall(run, entry, from: skipped, to: 64)
+                    skipped = 0
+                    taken += 1
+                    continue
+                }
                 if entry.pointee.payload != 0 || entry.pointee.kind == special { break }
-                run.pointee.append(entry, payload: none)
+                run.pointee.append(entry.pointee, payload: none)
                 let stamp = entry.pointee.stamp
                 if stamp != 0 {
                     if stamp < minStamp { minStamp = stamp }
@@ -168,11 +176,41 @@ public final class LogWriter {
             hot.pointee.minStamp = minStamp
             hot.pointee.maxStamp = maxStamp
             hot.pointee.bytes &+= run.pointee.count &- before
-            hot.pointee.events &+= UInt32(taken - start)
+            hot.pointee.events &+= run.pointee.events &- eventsBefore
             if hot.pointee.bytes >= LogWriter.chunkSize { try flush() }
             if taken < end { break }
         }
         return taken
+    }
+
+    @inline(__always)
+    private func appendSmall(
+        _ run: UnsafeMutablePointer<RunBuffer>, _ line: UnsafePointer<castor_entry>, from: Int, to end: Int
+    ) {
+        let line = UnsafeRawPointer(line)
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        var at = from
+        while at < end, line.load(fromByteOffset: at, as: UInt16.self) != 0 {
+            var entry = castor_entry()
+            at += Int(castor_unpack(line + at, &entry))
+            run.pointee.append(entry, payload: none)
+        }
+    }
+
+    /// Appends the small events between two offsets of a line that may still grow.
+    public func append(
+        stream: UInt32, line: UnsafePointer<castor_entry>, from: Int, to: Int
+    ) throws(LogError) {
+        let run: UnsafeMutablePointer<RunBuffer>
+        if stream < hot.pointee.capacity, let open = hot.pointee.streams[Int(stream)].run {
+            run = open
+        } else {
+            run = try startRun(stream)
+        }
+        let before = (run.pointee.count, run.pointee.events)
+        appendSmall(run, line, from: from, to: to)
+        hot.pointee.bytes &+= run.pointee.count &- before.0
+        hot.pointee.events &+= run.pointee.events &- before.1
     }
 
     /// Begins an event whose payload of `entry.payload` bytes arrives through `continuePayload`. The event

@@ -15,7 +15,7 @@ private enum Mood {
     static let polite: UInt32 = 1
     /// Sleeps up to 1 ms at one event in 64.
     static let sleepy: UInt32 = 2
-    /// Stands still again and again until the others have got far. At most half of a process's threads at a time.
+    /// Stands still again and again until the others have got far. At most three in four of a process's threads at a time.
     static let halting: UInt32 = 3
     /// Shares one processor with all others in this mood.
     static let crowded: UInt32 = 4
@@ -141,7 +141,7 @@ func castor_disturb(_ object: UInt64) {
 /// while they make any: when all wait, for those that stand still or for what comes from outside, one of these goes on.
 @_noLocks private func stop(_ me: Thread, _ r: UInt64) {
     let stopped = castor_process_stopped(process)
-    if castor_fetch_add32(stopped, 1) < max(1, castor_load32(liveWord) / 2) { wait(me, r) }
+    if castor_fetch_add32(stopped, 1) < max(1, castor_load32(liveWord) * 3 / 4) { wait(me, r) }
     _ = castor_fetch_add32(stopped, UInt32.max)
 }
 

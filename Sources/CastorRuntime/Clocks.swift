@@ -13,21 +13,17 @@ func castor_clock(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> Int32 {
     me.pointee.vforked = 1  // a system call that the vDSO falls back to is part of this event
     let result = real(nr, a0, a1)
     me.pointee.vforked = 0
-    guard ring.makeRoom() else { return Int32(truncatingIfNeeded: result) }
-    let e = ring.next
-    e.pointee.kind = CASTOR_EV_CLOCK
-    e.pointee.nr = UInt16(truncatingIfNeeded: nr)
-    e.pointee.shard = CASTOR_NO_SHARD
-    e.pointee.version = 0
-    e.pointee.stamp = hintOfTime(ring)
-    e.pointee.result = result
-    e.pointee.object = object(nr, a0)
-    e.pointee.hash = 0
-    e.pointee.value = 0
-    if result >= 0 { take(nr, a0, a1, e) }
-    e.pointee.payload = 0
-    e.pointee.flags = 0
-    ring.publishEvent()
+    guard ring.makeRoom(small: result == 0 ? 32 : 40) else { return Int32(truncatingIfNeeded: result) }
+    let (value, hash) = result >= 0 ? taken(nr, a0, a1) : (0, 0)
+    if ring.stampIsDue {
+        var e = attempt(CASTOR_EV_CLOCK, UInt16(truncatingIfNeeded: nr), object(nr, a0), hash, value)
+        e.result = result
+        ring.publishStamped(&e)
+    } else {
+        castor_pack(
+            ring, CASTOR_SMALL_CLOCK | UInt16(truncatingIfNeeded: nr), CASTOR_NO_SHARD, 0, object(nr, a0),
+            UInt64(bitPattern: result), hash, value)
+    }
     return Int32(truncatingIfNeeded: result)
 }
 
@@ -73,17 +69,13 @@ func castor_clock(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> Int32 {
     }
 }
 
-/// From the program's memory into the entry.
-@inline(__always) @_noLocks private func take(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64, _ e: Entry) {
+/// What is in the program's memory, for the entry's value and hash.
+@inline(__always) @_noLocks private func taken(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> (UInt64, UInt64) {
     switch Int32(nr) {
-    case SYS_clock_gettime, SYS_clock_getres:
-        if a1 != 0 { (e.pointee.value, e.pointee.hash) = (words(a1)[0], words(a1)[1]) }
-    case SYS_gettimeofday:
-        if a0 != 0 { (e.pointee.value, e.pointee.hash) = (words(a0)[0], words(a0)[1]) }
-    case SYS_getcpu:
-        if a0 != 0 { e.pointee.value = UInt64(halves(a0)[0]) }
-        if a1 != 0 { e.pointee.hash = UInt64(halves(a1)[0]) }
-    default: e.pointee.value = words(a1)[0]
+    case SYS_clock_gettime, SYS_clock_getres: return a1 != 0 ? (words(a1)[0], words(a1)[1]) : (0, 0)
+    case SYS_gettimeofday: return a0 != 0 ? (words(a0)[0], words(a0)[1]) : (0, 0)
+    case SYS_getcpu: return (a0 != 0 ? UInt64(halves(a0)[0]) : 0, a1 != 0 ? UInt64(halves(a1)[0]) : 0)
+    default: return (words(a1)[0], 0)
     }
 }
 

@@ -12,7 +12,7 @@ import CTSXShim
 @inline(__always) @_noLocks func shard(of object: UInt64) -> UInt32 {
     let hash = (object >> 4) &* 0x9e37_79b9_7f4a_7c15
     return CASTOR_SHARD_FIRST
-        &+ UInt32(truncatingIfNeeded: (hash >> 40) % UInt64(CASTOR_SHARD_ATOMICS &- CASTOR_SHARD_FIRST))
+        &+ UInt32(truncatingIfNeeded: ((hash >> 32) &* UInt64(CASTOR_SHARD_ATOMICS &- CASTOR_SHARD_FIRST)) >> 32)
 }
 
 // MARK: - Recording
@@ -24,7 +24,7 @@ import CTSXShim
 
 /// A stamp now and then places the stream in time: reading the counter costs as much as the rest of an event (7.5 ns
 /// here), and versions are the order.
-@inline(__always) @_noLocks func hintOfTime(_ ring: Ring) -> UInt64 { ring.pointee.tail & 15 == 0 ? castor_rdtsc() : 0 }
+@inline(__always) @_noLocks func hintOfTime(_ ring: Ring) -> UInt64 { ring.stampIsDue ? castor_rdtsc() : 0 }
 
 // MARK: - Replay
 

@@ -7,10 +7,10 @@ import CTSXShim
 
 /// An event boundary that is not quite plain: see `makeRoom`.
 @c @implementation @_noLocks
-func castor_make_room(_ ring: Ring) -> Int32 { ring.makeRoom() && isRecording ? 1 : 0 }
+func castor_make_room(_ ring: Ring, _ length: UInt32) -> Int32 { ring.makeRoom(small: length) && isRecording ? 1 : 0 }
 
 @c @implementation @_noLocks
-func castor_kick(_ ring: Ring) { ring.publish(upTo: ring.pointee.tail) }
+func castor_publish_stamped(_ ring: Ring, _ entry: UnsafePointer<castor_entry>) { ring.publishStamped(entry) }
 
 extension UnsafeMutablePointer where Pointee == castor_ring {
     /// The thread has read the same values over and over and does something else now: the log gets the count.
@@ -74,11 +74,14 @@ func castor_value(_ value: UInt64) -> UInt64 {
         finishEvent(me, ring, entry)
         return UInt64(bitPattern: entry.result)
     }
-    guard ring.makeRoom() else { return value }
-    ring.next.pointee = attempt(CASTOR_EV_VALUE, 0)
-    ring.next.pointee.stamp = hintOfTime(ring)
-    ring.next.pointee.result = Int64(bitPattern: value)
-    ring.publishEvent()
+    guard ring.makeRoom(small: 24) else { return value }
+    if ring.stampIsDue {
+        var e = attempt(CASTOR_EV_VALUE, 0)
+        e.result = Int64(bitPattern: value)
+        ring.publishStamped(&e)
+    } else {
+        castor_pack(ring, CASTOR_SMALL_VALUE_EVENT, CASTOR_NO_SHARD, 0, 0, value, 0, 0)
+    }
     return value
 }
 

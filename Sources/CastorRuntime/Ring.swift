@@ -21,8 +21,40 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
     }
     /// Makes room for a line that belongs to the event before.
     @inline(__always) @_noLocks func hasRoom() -> Bool {
+        if pointee.packed != 0 { closeLine() }
         if pointee.tail &- pointee.cached_head <= pointee.mask { return true }
         return waitForRoom(from: pointee.tail)
+    }
+
+    // Small events: see castor_abi.h. A line for them is begun only where the next one is free as well, so that whatever comes
+    // after the first finds room.
+
+    /// An event boundary before a small event of `length` bytes: as `makeRoom`.
+    @inline(__always) @_noLocks func makeRoom(small length: UInt32) -> Bool {
+        let packed = pointee.packed
+        if pointee.forks == process.pointee.forks, packed != 0, packed &+ length <= 64 { return true }
+        return beginLine(length)
+    }
+    @inline(never) @_noLocks func beginLine(_ length: UInt32) -> Bool {
+        if pointee.forks != process.pointee.forks, !catchUp() { return false }
+        if pointee.packed &+ length > 64 { closeLine() }
+        if pointee.packed != 0 || pointee.tail &- pointee.cached_head < pointee.mask { return true }
+        return waitForRoom(from: pointee.tail &+ 1)
+    }
+    @inline(never) @_noLocks func closeLine() {
+        castor_close_line(self)
+        if pointee.tail >= pointee.kick { kickAgent(pointee.tail) }
+    }
+    /// Whether the next event is to be one with a time stamp.
+    @inline(__always) var stampIsDue: Bool { pointee.events & UInt64(CASTOR_STAMP_EVERY &- 1) == 0 }
+    @inline(__always) @_noLocks func leaveLine() { if pointee.packed != 0 { closeLine() } }
+    /// An event that could be small, in a line of its own, for it is to have a time stamp or its version is too large. After
+    /// `makeRoom(small:)`.
+    @inline(never) @_noLocks func publishStamped(_ entry: UnsafePointer<castor_entry>) {
+        leaveLine()
+        next.pointee = entry.pointee
+        next.pointee.stamp = castor_rdtsc()
+        publishEvent()
     }
 
     /// The slot of the next event.

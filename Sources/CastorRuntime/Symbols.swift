@@ -7,21 +7,16 @@ import CTSXShim
 func castor_symbol_record(_ id: UInt16, _ object: UInt64, _ result: Int64, _ value: UInt64, _ ordered: Int32) {
     guard isRecording, let ring = castor_me().pointee.ring else { return }
     let at = shard(ofSymbol: id, object)
-    guard ring.makeRoom() else { return }
+    guard ring.makeRoom(small: 16 &+ (result != 0 ? 8 : 0) &+ (value != 0 ? 8 : 0)) else { return }
     let version = ordered != 0 ? takeVersion(at) : 0
-    let e = ring.next
-    e.pointee.kind = CASTOR_EV_SYMBOL
-    e.pointee.nr = id
-    e.pointee.shard = ordered != 0 ? at : CASTOR_NO_SHARD
-    e.pointee.version = version
-    e.pointee.stamp = hintOfTime(ring)
-    e.pointee.result = result
-    e.pointee.object = object
-    e.pointee.hash = 0
-    e.pointee.value = value
-    e.pointee.payload = 0
-    e.pointee.flags = 0
-    ring.publishEvent()
+    if !ring.stampIsDue, version >> 32 == 0 {
+        return castor_pack(
+            ring, CASTOR_SMALL_SYMBOL | id, ordered != 0 ? at : CASTOR_NO_SHARD, version, object, UInt64(bitPattern: result), 0, value)
+    }
+    var e = attempt(CASTOR_EV_SYMBOL, id, object, 0, value)
+    if ordered != 0 { (e.shard, e.version) = (at, version) }
+    e.result = result
+    ring.publishStamped(&e)
 }
 
 @c @implementation @_noLocks

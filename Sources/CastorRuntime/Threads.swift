@@ -16,6 +16,7 @@ import CTSXShim
             ring.pointee.kick = UInt64(s.pointee.ring_slots) / 4
             ring.pointee.cached_head = 0
             ring.pointee.pending = 0
+            ring.pointee.packed = 0
             ring.pointee.stream = stream
             ring.pointee.pid = me.pointee.pid
             ring.pointee.tid = me.pointee.tid

@@ -6,9 +6,10 @@ import CTSXShim
 /// What `record` does, where nothing is in the way: no signal waits, nobody forks, the ring has room, and the bytes do not go
 /// to a standard stream, whose writes have an order of their own.
 @inline(__always) @_noLocks func recordUsual(_ me: Thread, _ f: Frame, _ row: Row) -> Bool {
-    guard isRecording, let ring = me.pointee.ring, castor_is_undisturbed(me) != 0,
-        ring.pointee.forks == process.pointee.forks, ring.pointee.tail &- ring.pointee.cached_head <= ring.pointee.mask
+    guard isRecording, let ring = me.pointee.ring, castor_is_undisturbed(me) != 0, ring.pointee.forks == process.pointee.forks
     else { return false }
+    ring.leaveLine()
+    if ring.pointee.tail &- ring.pointee.cached_head > ring.pointee.mask { return false }
     if row.pointee.args.0.role == CASTOR_ARG_FD {
         if f.pointee.a0 & 0xffff_ffff == UInt64(UInt32(bitPattern: process.pointee.segment_fd)) { return false }
         if DescriptorKind.isStandard(Descriptors.kind(f.pointee.a0)), row.pointee.replay == CASTOR_REPLAY_OUTPUT { return false }
@@ -47,6 +48,7 @@ import CTSXShim
         from = argument(f, i)
         length = from == 0 ? 0 : lengthOut(row, f, i, r, UInt64(f.pointee.result))
     }
+    ring.leaveLine()
     let tail = ring.pointee.tail
     let end = tail &+ 1 &+ castor_lines(length)
     if end &- ring.pointee.cached_head > ring.capacity || (tail & ring.pointee.mask) &+ (end &- tail) > ring.capacity {

@@ -108,6 +108,68 @@ import Testing
         #expect(try LogReader(directory: directory.path).index.chunks.count == 3)
     }
 
+    /// As a ring is drained: lines of small events among whole entries, in batches of any length, the last line in pieces
+    /// while it grows.
+    @Test(arguments: [1, 2, 3] as [UInt64]) func linesOfSmallEvents(seed: UInt64) throws {
+        var random = Random(seed: seed)
+        let slots = 4096
+        let ring = UnsafeMutableRawPointer.allocate(byteCount: Int(CASTOR_RING_HEADER) + slots * 64, alignment: 64)
+            .bindMemory(to: castor_ring.self, capacity: 1)
+        defer { ring.deallocate() }
+        ring.initialize(to: castor_ring())
+        ring.pointee.mask = UInt64(slots - 1)
+        let kinds: [(head: UInt16, kind: UInt16)] = [
+            (CASTOR_SMALL_SYMBOL, CASTOR_EV_SYMBOL), (CASTOR_SMALL_ATOMIC, CASTOR_EV_ATOMIC), (CASTOR_SMALL_LOAD, CASTOR_EV_LOAD),
+            (CASTOR_SMALL_CLOCK, CASTOR_EV_CLOCK), (CASTOR_SMALL_VALUE_EVENT, CASTOR_EV_VALUE),
+        ]
+        var events: [Event] = []
+        let directory = TemporaryDirectory()
+        let log = try LogWriter(directory: directory.path, manifest: sampleManifest())
+        var head: UInt64 = 0
+        var skipped = 0
+        while ring.pointee.tail < UInt64(slots) - 2 {
+            var e = castor_entry()
+            e.object = random.anyLength()
+            e.shard = random.chance(80) ? UInt32(random.below(24576)) : castorNoShard
+            e.version = random.anyLength() & 0xffff_ffff
+            if random.chance(80) {
+                let kind = kinds[random.below(kinds.count)]
+                (e.kind, e.nr) = (kind.kind, UInt16(random.below(512)))
+                if random.chance(50) { e.result = Int64(bitPattern: random.anyLength()) }
+                if random.chance(30) { e.hash = random.anyLength() }
+                if random.chance(50) { e.value = random.anyLength() }
+                if ring.pointee.packed + 40 > 64 { castor_close_line(ring) }
+                castor_pack(
+                    ring, kind.head | e.nr, e.shard, e.version, e.object, UInt64(bitPattern: e.result), e.hash, e.value)
+            } else {
+                if ring.pointee.packed != 0 { castor_close_line(ring) }
+                (e.kind, e.stamp) = (CASTOR_EV_SYSCALL, random.next())
+                castor_slot(ring, ring.pointee.tail).pointee = e
+                ring.pointee.tail += 1
+            }
+            events.append(Event(stream: 3, entry: e, payload: []))
+            if random.chance(5), Int(ring.pointee.packed) > (head == ring.pointee.tail ? skipped : 0) {
+                if head < ring.pointee.tail {
+                    let lines = Int(ring.pointee.tail - head)
+                    #expect(
+                        try log.append(
+                            stream: 3, entries: castor_slot(ring, head), count: lines, skipped: skipped,
+                            before: CASTOR_EV_UNSUPPORTED) == lines)
+                    (head, skipped) = (ring.pointee.tail, 0)
+                }
+                try log.append(stream: 3, line: castor_slot(ring, head), from: skipped, to: Int(ring.pointee.packed))
+                skipped = Int(ring.pointee.packed)
+                #expect(log.events == UInt64(events.count))
+            }
+        }
+        if ring.pointee.packed != 0 { castor_close_line(ring) }
+        _ = try log.append(
+            stream: 3, entries: castor_slot(ring, head), count: Int(ring.pointee.tail - head), skipped: skipped,
+            before: CASTOR_EV_UNSUPPORTED)
+        try log.finish(sampleEnding)
+        #expect(try readAll(LogReader(directory: directory.path)) == byStream(events))
+    }
+
     @Test func payloadInPieces() throws {
         var random = Random(seed: 10)
         let event = random.withPayload(10_000)

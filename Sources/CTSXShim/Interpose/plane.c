@@ -67,29 +67,30 @@ static inline void settle(void) {
     if (!castor_self.loads.repeats) castor_settle();
 }
 
-static inline __attribute__((always_inline)) int make_room(castor_ring *ring) {
-    if (__builtin_expect(ring->forks == castor_proc.forks && ring->tail - ring->cached_head <= ring->mask, 1)) return 1;
-    return castor_make_room(ring);
+/// Room for a small event.
+enum { WRITE_LENGTH = 32, LOAD_LENGTH = 24 };
+static inline __attribute__((always_inline)) int make_room(castor_ring *ring, uint32_t length) {
+    if (__builtin_expect(ring->forks == castor_proc.forks && ring->packed && ring->packed + length <= 64, 1)) return 1;
+    return castor_make_room(ring, length);
+}
+
+static __attribute__((noinline)) void publish_stamped(
+    castor_ring *ring, uint16_t kind, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 result,
+    uint64_t value) {
+    castor_entry e = {
+        .kind = kind, .nr = nr, .shard = shard, .version = version, .result = (int64_t)result, .object = (uint64_t)p,
+        .hash = (uint64_t)(result >> 64), .value = value};
+    castor_publish_stamped(ring, &e);
 }
 
 static inline __attribute__((always_inline)) void publish(
     castor_ring *ring, uint16_t kind, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 result,
     castor_u128 value, castor_u128 expected) {
-    castor_entry *e = castor_slot(ring, ring->tail);
-    e->kind = kind;
-    e->nr = nr;
-    e->shard = shard;
-    e->version = version;
-    e->stamp = ring->tail & 15 ? 0 : castor_rdtsc();
-    e->result = (int64_t)result;
-    e->object = (uint64_t)p;
-    e->hash = (uint64_t)(result >> 64);
-    e->value = operands(value, expected);
-    e->payload = 0;
-    e->flags = 0;
-    ring->events++;
-    castor_store(&ring->tail, ring->tail + 1);
-    if (__builtin_expect(ring->tail >= ring->kick, 0)) castor_kick(ring);
+    if (__builtin_expect(ring->events % CASTOR_STAMP_EVERY && !(version >> 32) && !(uint64_t)(result >> 64), 1))
+        return castor_pack(
+            ring, (kind == CASTOR_EV_LOAD ? CASTOR_SMALL_LOAD : CASTOR_SMALL_ATOMIC) | nr, shard, version, (uint64_t)p,
+            (uint64_t)result, 0, operands(value, expected));
+    publish_stamped(ring, kind, nr, shard, version, p, result, operands(value, expected));
 }
 
 #define NR(OP, LOG) (uint16_t)(CASTOR_OP_##OP * 8 + LOG)
@@ -114,7 +115,7 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary_at(p);                                                                              \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_)) return operation;                                                  \
+        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return operation;                                                  \
         uint32_t shard_ = shard_of(p);                                                                      \
         uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
         uint64_t found_ = take(ring_, word_, shard_);                                                       \
@@ -140,7 +141,7 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary();                                                                                  \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_)) return write(p, value);                                            \
+        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return write(p, value);                                            \
         uint32_t shard_ = shard_of(p);                                                                      \
         uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
         uint64_t found_ = take(ring_, word_, shard_);                                                       \
@@ -171,15 +172,15 @@ static inline __attribute__((always_inline)) void publish_load(
     castor_loads *l = &castor_self.loads;
     castor_load_seen now = {(uint64_t)p, version, (uint64_t)value, (uint64_t)(value >> 64), nr, {0}};
     // ring->forks is out of step while loads are counted, so that every other event comes by castor_make_room first.
-    if (l->tail == ring->tail && castor_proc.forks == l->forks && is_repeat(l, &now)) {
+    if (l->events == ring->events && castor_proc.forks == l->forks && is_repeat(l, &now)) {
         l->repeats++;
         ring->forks = CASTOR_COUNTING;
         return;
     }
-    if (!make_room(ring)) return;
+    if (!make_room(ring, LOAD_LENGTH)) return;
     publish(ring, CASTOR_EV_LOAD, nr, shard, version, p, value, 0, 0);
     l->seen[l->count++ % CASTOR_LOADS] = now;
-    l->tail = ring->tail;
+    l->events = ring->events;
     l->forks = ring->forks;
 }
 
@@ -350,7 +351,7 @@ EXPORT void __castor_region_begin(void *p) {
     }
     castor_boundary();
     castor_ring *ring = castor_self.ring;
-    if (!ring || !make_room(ring)) return;
+    if (!ring || !make_room(ring, LOAD_LENGTH)) return;
     r->shard = shard_of(p);
     r->found = take(ring, castor_version(castor_seg, r->shard), r->shard);
     enter(r);

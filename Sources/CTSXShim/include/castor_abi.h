@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 3u
+#define CASTOR_ABI_VERSION 4u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -120,6 +120,30 @@ typedef struct castor_entry {
 } castor_entry;
 _Static_assert(sizeof(castor_entry) == 64, "an entry is one cache line");
 
+// MARK: - Small events
+
+/// What makes a ring dear is cache lines that go from one processor to another, so the commonest events share them. A line
+/// whose first half-word has CASTOR_SMALL set holds small events one after the other, until it ends or a half-word is 0:
+///
+///     head u16 | shard u16 (0xffff: none) | version u32 | object u64 | then, as the head says: result, hash, value, u64 each
+///
+/// Fields that are not there are 0. Only the ring knows small events; the log has them as all others.
+enum : uint16_t {
+    CASTOR_SMALL = 1u << 15,
+    CASTOR_SMALL_RESULT = 1u << 14,
+    CASTOR_SMALL_HASH = 1u << 13,
+    CASTOR_SMALL_VALUE = 1u << 12,
+    // bits 9–11: the kind
+    CASTOR_SMALL_SYMBOL = 0u << 9,
+    CASTOR_SMALL_ATOMIC = 1u << 9,
+    CASTOR_SMALL_LOAD = 2u << 9,
+    CASTOR_SMALL_CLOCK = 3u << 9,
+    CASTOR_SMALL_VALUE_EVENT = 4u << 9,
+    // bits 0–8: nr
+};
+/// Events of a stream from one that is not small, and has a time stamp, to the next.
+#define CASTOR_STAMP_EVERY 32u
+
 /// Where a thread stood when another one forked.
 typedef struct castor_place {
     uint32_t stream;
@@ -190,7 +214,9 @@ typedef struct castor_ring {
     uint64_t mask;
     /// Recording: the process's count of forks that this stream knows of.
     uint32_t forks;
-    uint32_t pad1[5];
+    /// Recording: bytes of small events in the line at `tail`, which is not published as a whole yet; 0: there are none.
+    uint32_t packed;
+    uint32_t pad1[4];
     // identity
     uint32_t stream;
     uint32_t state;

@@ -72,6 +72,48 @@ CASTOR_INLINE uint64_t castor_lines(uint64_t bytes) { return (bytes + 63) >> 6; 
 CASTOR_INLINE uint64_t *_Nonnull castor_ring_head(castor_ring *_Nonnull r) { return &r->head; }
 CASTOR_INLINE uint64_t *_Nonnull castor_ring_tail(castor_ring *_Nonnull r) { return &r->tail; }
 
+/// Reads a small event. Returns its length in bytes.
+CASTOR_INLINE uint64_t castor_unpack(const void *_Nonnull at, castor_entry *_Nonnull e) {
+    const uint64_t *from = (const uint64_t *)at, *start = from;
+    uint64_t word = *from++;
+    e->kind = (uint16_t)(0x11040f0e03ull >> ((word >> 9 & 7) * 8) & 0xff);
+    e->nr = word & 511;
+    e->shard = (word >> 16 & 0xffff) == 0xffff ? CASTOR_NO_SHARD : (uint32_t)(word >> 16 & 0xffff);
+    e->version = word >> 32;
+    e->stamp = 0;
+    e->object = *from++;
+    e->result = word & CASTOR_SMALL_RESULT ? (int64_t)*from++ : 0;
+    e->hash = word & CASTOR_SMALL_HASH ? *from++ : 0;
+    e->value = word & CASTOR_SMALL_VALUE ? *from++ : 0;
+    e->payload = 0;
+    e->flags = 0;
+    return (uint64_t)((const char *)from - (const char *)start);
+}
+
+/// Appends a small event to the line at the ring's tail, which has room for it. `head` without the bits for fields.
+CASTOR_INLINE void castor_pack(
+    castor_ring *_Nonnull r, uint16_t head, uint32_t shard, uint64_t version, uint64_t object, uint64_t result, uint64_t hash,
+    uint64_t value) {
+    uint32_t length = r->packed;
+    uint64_t *start = (uint64_t *)((char *)castor_slot(r, r->tail) + length), *to = start + 2;
+    head |= CASTOR_SMALL;
+    if (result) head |= CASTOR_SMALL_RESULT, *to++ = result;
+    if (hash) head |= CASTOR_SMALL_HASH, *to++ = hash;
+    if (value) head |= CASTOR_SMALL_VALUE, *to++ = value;
+    start[1] = object;
+    start[0] = head | (uint64_t)(shard & 0xffff) << 16 | version << 32;
+    r->events++;
+    castor_store32(&r->packed, length + (uint32_t)((char *)to - (char *)start));
+}
+
+/// Publishes the line of small events as a whole. The agent, which reads `tail`, `packed` and `tail` again, never takes one
+/// line's length for another's.
+CASTOR_INLINE void castor_close_line(castor_ring *_Nonnull r) {
+    if (r->packed < 64) *(uint16_t *)((char *)castor_slot(r, r->tail) + r->packed) = 0;
+    castor_store32(&r->packed, 0);
+    castor_store(&r->tail, r->tail + 1);
+}
+
 /// Addresses of fields, for Swift: Embedded Swift has no key paths.
 #define CASTOR_FIELD(owner, field, type) \
     CASTOR_INLINE type *_Nonnull castor_##owner##_##field(castor_##owner *_Nonnull p) { return &p->field; }
@@ -79,6 +121,7 @@ CASTOR_INLINE uint64_t *_Nonnull castor_ring_tail(castor_ring *_Nonnull r) { ret
     CASTOR_INLINE type *_Nonnull castor_##owner##_##field(castor_##owner *_Nonnull p) { return p->field; }
 CASTOR_FIELD(ring, consumer_waiting, uint32_t)
 CASTOR_FIELD(ring, producer_waiting, uint32_t)
+CASTOR_FIELD(ring, packed, uint32_t)
 CASTOR_FIELD(ring, state, uint32_t)
 CASTOR_FIELD(ring, waiting, uint32_t)
 CASTOR_FIELD(ring, events, uint64_t)

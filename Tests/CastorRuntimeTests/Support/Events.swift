@@ -59,10 +59,31 @@ extension Event {
         var at = 0
         while at < lines.count {
             let entry = lines.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: castor_entry.self) }
+            if entry.kind & CASTOR_SMALL != 0 {
+                events += unpack(Array(lines[at..<at + 64]))
+                at += 64
+                continue
+            }
             let end = at + 64 + Int(entry.payload)
             guard end <= lines.count else { break }
             events.append(Event(entry, Array(lines[at + 64..<end])))
             at += 64 + Int(castor_lines(UInt64(entry.payload))) * 64
+        }
+        return events
+    }
+}
+
+extension Event {
+    /// Those of a line of small events.
+    static func unpack(_ line: [UInt8]) -> [Event] {
+        var events: [Event] = []
+        line.withUnsafeBytes { line in
+            var at = 0
+            while at < 64, line.loadUnaligned(fromByteOffset: at, as: UInt16.self) != 0 {
+                var entry = castor_entry()
+                at += Int(castor_unpack(line.baseAddress! + at, &entry))
+                events.append(Event(entry))
+            }
         }
         return events
     }

@@ -22,7 +22,10 @@ final class Drain: @unchecked Sendable {
             let head = ring.pointee.head
             let ready = castor_load(castor_ring_tail(ring)) - head
             if ready == 0 {
-                if over { return }
+                if over {
+                    appendOpenLine()
+                    return
+                }
                 usleep(50)
                 continue
             }
@@ -35,6 +38,14 @@ final class Drain: @unchecked Sendable {
             if castor_load32(castor_ring_producer_waiting(ring)) != 0 { wakeAll(address(castor_ring_head(ring))) }
             if pause > 0, random.below(4) == 0 { usleep(useconds_t(random.below(Int(pause)))) }
         }
+    }
+
+    private func appendOpenLine() {
+        let length = Int(ring.pointee.packed)
+        if length == 0 { return }
+        var line = [UInt8](repeating: 0, count: 64)
+        line.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: ring.next, count: length)) }
+        lines += line
     }
 
     /// Everything that came, once the producer is done.

@@ -70,7 +70,7 @@ typedef struct castor_load_seen {
     uint16_t nr, pad[3];
 } castor_load_seen;
 typedef struct castor_loads {
-    uint64_t tail;             ///< recording: the ring's tail after the last of them
+    uint64_t events;           ///< recording: the ring's count of events after the last of them
     uint32_t forks;            ///< recording: what castor_ring.forks is, while that says CASTOR_COUNTING
     uint32_t count;            ///< loads logged so far; the last CASTOR_LOADS of them are in `seen`
     uint32_t period;           ///< so many take turns
@@ -423,8 +423,8 @@ CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_clock(uint32_t nr, uint64_t a0, uint
 
 // MARK: - The compiler plane's side
 
-CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_make_room(castor_ring *_Nonnull ring);
-CASTOR_NOLOCKS CASTOR_HIDDEN void castor_kick(castor_ring *_Nonnull ring);
+CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_make_room(castor_ring *_Nonnull ring, uint32_t length);
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_publish_stamped(castor_ring *_Nonnull ring, const castor_entry *_Nonnull entry);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_record_region(uint64_t object);
 CASTOR_NOLOCKS CASTOR_HIDDEN uint64_t castor_value(uint64_t value);
 CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_poll(void);
