@@ -11,6 +11,7 @@ final class ReplayAgent {
     /// The log stops before its program did: streams are replayed up to a consistent cut.
     private let isCut: Bool
     private var queues: [UInt32: StreamQueue] = [:]
+    private var timelines: [UInt32: Timeline] = [:]
     private var order = LinearExtension()
     /// Streams whose end has been fed.
     private var ended: Set<UInt32> = []
@@ -109,6 +110,7 @@ final class ReplayAgent {
 
     private func feed(_ ring: UnsafeMutablePointer<castor_ring>) throws -> Int {
         let stream = ring.pointee.stream
+        timelines[stream]?.forget(before: castor_load(castor_ring_events(ring)))
         var moved = 0
         while true {
             let fed = queues[stream]?.feed(ring) ?? 0
@@ -152,6 +154,7 @@ final class ReplayAgent {
         for run in chunk.runs {
             guard let decoder = chunk.decoder(stream: run.stream) else { continue }
             var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
+            var timeline = timelines.removeValue(forKey: run.stream) ?? Timeline()
             var entry = castor_entry()
             while let payload = try decoder.next(&entry) {
                 if lenient?.follows(&entry) == false {
@@ -165,6 +168,7 @@ final class ReplayAgent {
                     tops[Int(entry.shard)] = max(tops[Int(entry.shard)], entry.version + (isLoad ? 0 : 1))
                 }
                 polls.see(entry, run.stream, segment)
+                timeline.see(stamp: entry.stamp)
                 if lenient != nil, entry.kind == CASTOR_EV_FORK_CUT {
                     try append(cut: &entry, payload, to: &queue)
                 } else {
@@ -174,6 +178,7 @@ final class ReplayAgent {
             }
             if !isTotal, !isCut { queue.placeAll() }
             queues[run.stream] = queue
+            timelines[run.stream] = timeline
         }
         if isTotal || isCut { _ = order.advance(&queues, atEnd: false) }
     }
@@ -270,20 +275,20 @@ final class ReplayAgent {
             guard segment.state(ring) == CASTOR_RING_LIVE else { continue }
             switch ring.pointee.waiting {
             case CASTOR_WAIT_TURN: waiting += 1
-            case CASTOR_RUNNING: if ticks - 10 * ticksPerSecond < 10 * recordedGap(ring) { return false }
+            case CASTOR_RUNNING: if ticks - 10 * ticksPerSecond < 10 * max(recordedGap(ring), ticksPerSecond) { return false }
             default: break
             }
         }
         return waiting > 0
     }
 
-    /// TSC ticks that the recording took from this thread's last event to its next; in total order, where stamps have
-    /// made way for places, a second.
+    /// TSC ticks that the recording took from this thread's last event to its next, or somewhat more.
     private func recordedGap(_ ring: UnsafeMutablePointer<castor_ring>) -> UInt64 {
-        let head = castor_load(castor_ring_head(ring))
-        guard !isTotal, head > 0, castor_load(castor_ring_tail(ring)) > head else { return ticksPerSecond }
-        let (last, next) = (castor_slot(ring, head - 1).pointee.stamp, castor_slot(ring, head).pointee.stamp)
-        return last != 0 && next > last ? next - last : ticksPerSecond
+        guard let timeline = timelines[ring.pointee.stream] else { return 0 }
+        if let gap = timeline.gap(before: castor_load(castor_ring_events(ring))) { return gap }
+        if !isRead { return .max / 10 }  // it may come
+        let end = timelines.values.reduce(0) { max($0, $1.last) }
+        return end > timeline.last ? end - timeline.last : 0
     }
 
     /// Measured once against the clock.

@@ -284,6 +284,7 @@ public final class LogWriter {
     public func flush() throws(LogError) {
         if let failure { throw failure }
         guard hot.pointee.events > 0 else { return }
+        releaseEmptyRuns()
         active.sort { $0.pointee.stream < $1.pointee.stream }
         var header = newHeader(.events)
         header.events = hot.pointee.events
@@ -348,6 +349,15 @@ public final class LogWriter {
         sink.close()
         guard code == 0 else { throw .write(errno: code) }
         synchronizeDirectory(directory)
+    }
+
+    /// A stream whose first event in this chunk still waits for its payload.
+    private func releaseEmptyRuns() {
+        for run in active where run.pointee.events == 0 {
+            hot.pointee.streams[Int(run.pointee.stream)].run = nil
+            idle.append(run)
+        }
+        active.removeAll { $0.pointee.events == 0 }
     }
 
     private func releaseRuns() {

@@ -22,9 +22,10 @@ import CTSXShim
     return castor_fetch_add(castor_version(segment, shard), 1)
 }
 
-/// A stamp now and then places the stream in time: reading the counter costs as much as the rest of an event (7.5 ns
-/// here), and versions are the order.
-@inline(__always) @_noLocks func hintOfTime(_ ring: Ring) -> UInt64 { ring.stampIsDue ? castor_rdtsc() : 0 }
+/// A stamp now and then places the stream in time: see CASTOR_STAMP_EVERY. Versions are the order.
+@inline(__always) @_noLocks func hintOfTime(_ ring: Ring) -> UInt64 {
+    castor_stamp_is_due(ring, CASTOR_STAMP_EVERY_CALL) != 0 ? castor_stamp(ring) : 0
+}
 
 // MARK: - Replay
 

@@ -46,14 +46,14 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         if pointee.tail >= pointee.kick { kickAgent(pointee.tail) }
     }
     /// Whether the next event is to be one with a time stamp.
-    @inline(__always) var stampIsDue: Bool { pointee.events & UInt64(CASTOR_STAMP_EVERY &- 1) == 0 }
+    @inline(__always) var stampIsDue: Bool { castor_stamp_is_due(self, CASTOR_STAMP_EVERY) != 0 }
     @inline(__always) @_noLocks func leaveLine() { if pointee.packed != 0 { closeLine() } }
     /// An event that could be small, in a line of its own, for it is to have a time stamp or its version is too large. After
     /// `makeRoom(small:)`.
     @inline(never) @_noLocks func publishStamped(_ entry: UnsafePointer<castor_entry>) {
         leaveLine()
         next.pointee = entry.pointee
-        next.pointee.stamp = castor_rdtsc()
+        next.pointee.stamp = castor_stamp(self)
         publishEvent()
     }
 

@@ -17,6 +17,7 @@ import CTSXShim
             ring.pointee.cached_head = 0
             ring.pointee.pending = 0
             ring.pointee.packed = 0
+            ring.pointee.stamped = 0
             ring.pointee.stream = stream
             ring.pointee.pid = me.pointee.pid
             ring.pointee.tid = me.pointee.tid

@@ -64,7 +64,7 @@ import CTSXShim
     e.pointee.nr = UInt16(truncatingIfNeeded: f.pointee.nr)
     e.pointee.shard = f.pointee.shard
     e.pointee.version = f.pointee.version
-    e.pointee.stamp = tail & 3 == 0 ? castor_rdtsc() : 0  // a hint: see hintOfTime
+    e.pointee.stamp = hintOfTime(ring)
     e.pointee.result = f.pointee.result
     e.pointee.object = inputs.object
     e.pointee.hash = inputs.hash

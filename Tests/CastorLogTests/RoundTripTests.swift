@@ -196,6 +196,24 @@ import Testing
         #expect(all[5] == nil)
     }
 
+    /// A chunk that is written while a stream's first event in it is still incomplete has nothing of that stream.
+    @Test func chunkWithoutTheEventThatWaits() throws {
+        let directory = TemporaryDirectory()
+        let log = try LogWriter(directory: directory.path, manifest: sampleManifest())
+        var waiting = Event(stream: 0, entry: castor_entry(), payload: [1, 2, 3, 4])
+        waiting.entry.kind = CASTOR_EV_SYSCALL
+        waiting.entry.payload = 4
+        #expect(try log.append(stream: 0, entries: &waiting.entry, count: 1, before: CASTOR_EV_UNSUPPORTED) == 0)
+        try log.beginEvent(stream: 0, &waiting.entry)
+        let other = Event(stream: 1, entry: castor_entry(), payload: [])
+        try log.append(other)
+        try log.flush()
+        _ = try waiting.payload.withUnsafeBytes { try log.continuePayload(stream: 0, $0) }
+        try log.append(other)
+        try log.finish(sampleEnding)
+        #expect(try readAll(LogReader(directory: directory.path)) == byStream([waiting, other, other]))
+    }
+
     @Test func payloadMustBeAsAnnounced() throws {
         let directory = TemporaryDirectory()
         let writer = try LogWriter(directory: directory.path, manifest: sampleManifest())

@@ -118,10 +118,11 @@ extension RuntimeTests {
             let segment = TestSegment(slots: 1024)
             var mutex = pthread_mutex_t()
             segment.attached(0) { ring in
-                for _ in 0..<320 { lock(&mutex) }
-                #expect(ring.pointee.tail == 10 + 10 * 8 - 1 && ring.pointee.packed == 48)
+                for _ in 0..<160 { lock(&mutex) }
+                // Sixteen without a stamp, for the first event has none before it; then fifteen between two that have one.
+                #expect(ring.pointee.tail == 4 + 9 * (1 + 4) - 1 && ring.pointee.packed == 48)
                 let stamped = (0..<ring.pointee.tail).filter { castor_slot(ring, $0).pointee.kind & CASTOR_SMALL == 0 }
-                #expect(stamped.count == 10 && stamped.allSatisfy { castor_slot(ring, $0).pointee.stamp != 0 })
+                #expect(stamped.count == 9 && stamped.allSatisfy { castor_slot(ring, $0).pointee.stamp != 0 })
             }
         }
 
@@ -142,7 +143,7 @@ extension RuntimeTests {
             }
             #expect(comesTrue { castor_load32(castor_ring_producer_waiting(ring)) == 1 })
             #expect(ring.pointee.events == UInt64(made.value))
-            #expect(ring.pointee.tail == UInt64(Self.slots) && ring.pointee.packed == 0)
+            #expect(ring.pointee.tail >= UInt64(Self.slots) - 1 && ring.pointee.packed == 0)
             let drain = Drain(ring)
             worker.join()
             #expect(drain.finish().count == Self.slots * 8)

@@ -48,6 +48,14 @@ extension Integration {
             }
         }
 
+        /// A thread may compute for as long as it did in the recording, however long the others wait: they are not stuck.
+        @Test func waitsForAThreadThatComputes() throws {
+            let workspace = try Workspace()
+            let words = [try Repository.guest("computes"), Series.isSoak ? "40" : "3"]
+            let recording = try Recording.make(words, in: workspace)
+            recording.expectSame()
+        }
+
         /// The schedule that is replayed is a schedule that was recorded: two recordings differ.
         @Test func recordingsDiffer() throws {
             let workspace = try Workspace()

@@ -86,7 +86,7 @@ static __attribute__((noinline)) void publish_stamped(
 static inline __attribute__((always_inline)) void publish(
     castor_ring *ring, uint16_t kind, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 result,
     castor_u128 value, castor_u128 expected) {
-    if (__builtin_expect(ring->events % CASTOR_STAMP_EVERY && !(version >> 32) && !(uint64_t)(result >> 64), 1))
+    if (__builtin_expect(!castor_stamp_is_due(ring, CASTOR_STAMP_EVERY) && !(version >> 32) && !(uint64_t)(result >> 64), 1))
         return castor_pack(
             ring, (kind == CASTOR_EV_LOAD ? CASTOR_SMALL_LOAD : CASTOR_SMALL_ATOMIC) | nr, shard, version, (uint64_t)p,
             (uint64_t)result, 0, operands(value, expected));

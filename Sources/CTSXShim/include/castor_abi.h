@@ -141,8 +141,11 @@ enum : uint16_t {
     CASTOR_SMALL_VALUE_EVENT = 4u << 9,
     // bits 0–8: nr
 };
-/// Events of a stream from one that is not small, and has a time stamp, to the next.
-#define CASTOR_STAMP_EVERY 32u
+/// The events of a stream have a time stamp when the last that had one is so many before: those that could be small, and
+/// system calls. Streams that are placed in one order for replay need stamps; to read the counter costs as much as the rest of
+/// a small event.
+#define CASTOR_STAMP_EVERY 16u
+#define CASTOR_STAMP_EVERY_CALL 4u
 
 /// Where a thread stood when another one forked.
 typedef struct castor_place {
@@ -216,7 +219,9 @@ typedef struct castor_ring {
     uint32_t forks;
     /// Recording: bytes of small events in the line at `tail`, which is not published as a whole yet; 0: there are none.
     uint32_t packed;
-    uint32_t pad1[4];
+    /// Recording: the count of events (its low half) when the last had a time stamp.
+    uint32_t stamped;
+    uint32_t pad1[3];
     // identity
     uint32_t stream;
     uint32_t state;

@@ -90,6 +90,15 @@ CASTOR_INLINE uint64_t castor_unpack(const void *_Nonnull at, castor_entry *_Non
     return (uint64_t)((const char *)from - (const char *)start);
 }
 
+/// The time stamp of the next event, or 0 when none is due.
+CASTOR_INLINE int castor_stamp_is_due(const castor_ring *_Nonnull r, uint32_t every) {
+    return (uint32_t)r->events - r->stamped >= every;
+}
+CASTOR_INLINE uint64_t castor_stamp(castor_ring *_Nonnull r) {
+    r->stamped = (uint32_t)r->events;
+    return castor_rdtsc();
+}
+
 /// Appends a small event to the line at the ring's tail, which has room for it. `head` without the bits for fields.
 CASTOR_INLINE void castor_pack(
     castor_ring *_Nonnull r, uint16_t head, uint32_t shard, uint64_t version, uint64_t object, uint64_t result, uint64_t hash,
