@@ -3,6 +3,7 @@
 #include <execinfo.h>
 #include <pthread.h>
 #include <time.h>
+#include "ordered.h"
 #include "sanitizer.h"
 
 REAL(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *p), (t, a, f, p), "")
@@ -69,6 +70,17 @@ static void load_unwinder(void) {
     backtrace(frame, 1);
 }
 
+/// libc lays out a thread's storage by the libraries that are loaded, behind a lock that nobody sees: whoever makes a thread
+/// waits for who loads one. Not for ever: the constructor of a library may wait for a thread that makes another.
+static int hold_loader(void) {
+    struct timespec until;
+    castor_gate_syscall(SYS_clock_gettime, CLOCK_REALTIME, (uint64_t)&until, 0, 0, 0, 0);
+    until.tv_nsec += 200000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_mutex_timedlock(&castor_groups[castor_group_loader], &until) == 0;
+}
+
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *p) {
     if (!attached()) return real_pthread_create(t, a, f, p);
     if (castor_is_sanitizers((uint64_t)f) && !a && castor_seg->lenient.finds_races)
@@ -99,7 +111,9 @@ EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void
         pthread_attr_setdetachstate(&mine, PTHREAD_CREATE_JOINABLE);
     }
     castor_start_info copy = *info; /* the thread frees its own */
+    int holds = hold_loader();
     int result = real_pthread_create(t, a || info->stack ? &mine : 0, thread_main, info);
+    if (holds) real_pthread_mutex_unlock(&castor_groups[castor_group_loader]);
     result = castor_thread_created(&copy, result);
     if (result) castor_own_free(info);
     return result;
