@@ -11,7 +11,7 @@ import statistics
 import sys
 
 # kind: rate, time: how often longer it takes recorded; added: how much longer, in the row's unit; replay: how often
-# longer than recording; value: measured as it is. below: an aim that is to be undercut, not only met.
+# longer than recording; value, agent: measured as it is. below: an aim that is to be undercut, not only met.
 Row = collections.namedtuple("Row", "id benchmark title unit kind aim below", defaults=(None, False))
 ROWS = [
     Row("redis-get", "redis", "redis GET", "req/s", "rate", 1.10),
@@ -49,6 +49,11 @@ ROWS = [
     Row("compile-size", "compile", "memcached's code and data", "KiB", "time"),
     Row("redis-replay", "redis", "redis", "s", "replay"),
     Row("pigz-replay", "pigz", "pigz", "s", "replay"),
+    Row("drain-one-mutex", "drain", "locks of one mutex", "ns", "agent", 1000 / 60, True),
+    Row("drain-mutexes", "drain", "locks of 64 mutexes", "ns", "agent", 1000 / 60, True),
+    Row("drain-additions", "drain", "atomic additions to 64 objects", "ns", "agent", 1000 / 60, True),
+    Row("drain-loads", "drain", "atomic loads of 64 objects", "ns", "agent", 1000 / 60, True),
+    Row("drain-clock", "drain", "readings of the clock", "ns", "agent", 1000 / 60, True),
     Row("redis-log-event", "redis", "redis, bytes per event", "bytes", "value"),
     Row("redis-log-request", "redis", "redis, bytes per request", "bytes", "value"),
     Row("pigz-log-event", "pigz", "pigz, bytes per event", "bytes", "value"),
@@ -72,10 +77,10 @@ def cost(row, base, measured):
 
 def evaluate(row, samples, condition, busy_cores):
     load, cores = condition
-    first, second = {"value": ("", "value"), "replay": ("recorded", "replayed")}.get(row.kind, ("native", "recorded"))
+    first, second = {"value": ("", "value"), "agent": ("", "value"), "replay": ("recorded", "replayed")}.get(row.kind, ("native", "recorded"))
     base, measured = samples[row.id, first], samples[row.id, second]
     # Each pair ran in one round, one right after the other: what slows the whole machine down slows both.
-    costs = [measured[i] if row.kind == "value" else cost(row, base[i], measured[i]) for i in sorted(measured)]
+    costs = [measured[i] if row.kind in ("value", "agent") else cost(row, base[i], measured[i]) for i in sorted(measured)]
     total = spread(costs)
     verdict = ""
     if not total:
@@ -116,6 +121,8 @@ def number(row, value):
 def cost_text(row, value):
     if row.kind == "value":
         return number(row, value)
+    if row.kind == "agent":
+        return f"{value:.1f} ns"
     return f"+{number(row, value)} ns".replace("+−", "−") if row.kind == "added" else number(row, value) + "×"
 
 
@@ -126,7 +133,7 @@ def spread_text(row, value):
 def aim_text(row):
     if row.aim is None:
         return "none"
-    return f"< {row.aim} ns" if row.below else f"≤ {row.aim:.2f}×"
+    return f"< {row.aim:.3g} ns" if row.below else f"≤ {row.aim:.2f}×"
 
 
 def table(header, lines):
@@ -161,10 +168,16 @@ def markdown(about, results):
             return ["failed", ""]
         return [cost_text(result.row, result.cost.median), spread_text(result.row, result.cost)]
 
+    def agent(result):
+        if not result.cost:
+            return ["failed", "", "", ""]
+        return [cost_text(result.row, result.cost.median), spread_text(result.row, result.cost), aim_text(result.row), result.verdict]
+
     tables = [
         table(["Recording", "Native", "Recorded", "Cost", "Spread", "Aim", ""],
               lines(("rate", "time", "added"), overhead)),
         table(["Replay", "Recording", "Replay", "Ratio", "Spread"], lines(("replay",), replay)),
+        table(["Agent", "Per event", "Spread", "Aim", ""], lines(("agent",), agent)),
         table(["Log", "Size", "Spread"], lines(("value",), value)),
     ]
     parts = ["\n".join(f"- {name}: {text}" for name, text in about)]

@@ -37,18 +37,18 @@ private func address(_ i: Int) -> UInt64 { 0x5555_5560_0000 + UInt64(i % objects
 private func shard(_ i: Int) -> UInt32 { 100 + UInt32(i % objects) * 151 % 24000 }
 
 private let mixes: [(name: String, fill: (UnsafeMutablePointer<castor_ring>, Int) -> Void)] = [
-    ("lock of one mutex", { castor_pack($0, CASTOR_SMALL_SYMBOL | 1, 77, UInt64($1), address(0), 0, 0, 0) }),
-    ("locks of 64 mutexes", { castor_pack($0, CASTOR_SMALL_SYMBOL | 1, shard($1), UInt64($1 / objects), address($1), 0, 0, 0) }),
+    ("one-mutex", { castor_pack($0, CASTOR_SMALL_SYMBOL | 1, 77, UInt64($1), address(0), 0, 0, 0) }),
+    ("mutexes", { castor_pack($0, CASTOR_SMALL_SYMBOL | 1, shard($1), UInt64($1 / objects), address($1), 0, 0, 0) }),
     (
-        "atomic additions",
+        "additions",
         { castor_pack($0, CASTOR_SMALL_ATOMIC | 27, shard($1), UInt64($1 / objects), address($1), UInt64($1 / objects), 0, 1) }
     ),
     (
-        "atomic loads",
+        "loads",
         { castor_pack($0, CASTOR_SMALL_LOAD | 3, shard($1), 1_000_000, address($1), UInt64($1 % 7), 0, 0) }
     ),
     (
-        "reads of the clock",
+        "clock",
         { castor_pack($0, CASTOR_SMALL_CLOCK | 228, 0xffff, 0, 1, 0, UInt64($1 * 37 % 1_000_000_000), 16_000_000) }
     ),
 ]
@@ -58,15 +58,13 @@ private let manifest = Manifest(
     castorVersion: "0", program: "drain", arguments: [], environment: [], workingDirectory: "/",
     resourceLimits: .init(stack: limit, openFiles: limit), started: 0)
 private let seconds = CommandLine.arguments.count > 1 ? Double(CommandLine.arguments[1]) ?? 1 : 1
-private let repetitions = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) : nil
 for mix in mixes {
     var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/castor-drain-XXXXXX".utf8CString)
     let directory = String(cString: mkdtemp(&template))
     let ring = Ring(slots: 65536, fill: mix.fill)
     let log = try LogWriter(directory: directory, manifest: manifest)
-    var laps = 0
     let start = now()
-    while repetitions.map({ laps < $0 }) ?? (now() - start < seconds) {
+    while now() - start < seconds {
         var head = 0
         let lines = Int(ring.ring.pointee.tail)
         while head < lines {
@@ -74,12 +72,11 @@ for mix in mixes {
                 stream: 0, entries: castor_slot(ring.ring, UInt64(head)), count: min(16384, lines - head),
                 before: CASTOR_EV_UNSUPPORTED)
         }
-        laps += 1
     }
     let events = Double(log.events)
     let time = now() - start
     try log.finish(Ending(outcome: .unknown))
-    print("\(mix.name): \(time / events * 1e9) ns, \(Double(log.bytesWritten) / events) bytes, \(events / time / 1e6) million/s")
+    print("\(mix.name) \(time / events * 1e9) ns per event, \(Double(log.bytesWritten) / events) bytes, \(events / time / 1e6) million/s")
     for name in ["events", "manifest.json"] { unlink("\(directory)/\(name)") }
     rmdir(directory)
 }
