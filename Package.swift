@@ -71,6 +71,11 @@ let package = Package(
         .executableTarget(
             name: "castor-drain", dependencies: ["CTSXShim", "CastorLog"], path: "Benchmarks/Drain",
             linkerSettings: staticInRelease),
+        // The paper's designs of ordering beside ours: Benchmarks/README.md.
+        .executableTarget(
+            name: "castor-orders", dependencies: ["CTSXShim"], path: "Benchmarks/Orders",
+            swiftSettings: [.unsafeFlags(["-Ounchecked", "-enforce-exclusivity=unchecked"], .when(configuration: .release))],
+            linkerSettings: staticInRelease),
         .testTarget(name: "CastorLogTests", dependencies: ["CastorLog", "CTSXShim"], exclude: ["Golden"]),
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),

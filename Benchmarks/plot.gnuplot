@@ -1,5 +1,6 @@
 # gnuplot -e "results='DIRECTORY'" plot.gnuplot: bars of overhead.dat and events.dat there, as SVG and PNG.
-# Columns: name, median, lowest, highest, aim (NaN: none).
+# Columns: name, median, lowest, highest, aim (NaN: none). And lines of orders.dat: threads, then a column per design, named in
+# the first line.
 set datafile separator tab
 set encoding utf8
 set style fill solid noborder
@@ -43,5 +44,29 @@ do for [name in 'overhead events'] {
                     linecolor rgb '#c0392b' title 'aim'
             unset output
         }
+    }
+}
+
+file = results.'/orders.dat'
+columns = int(system("head -1 '".file."' | tr '\t' '\n' | wc -l"))
+if (columns > 1) {
+    set offsets 0, 0, 0, 0
+    set ylabel 'million events per second, all threads together'
+    set xlabel 'threads'
+    set format y '%g'
+    set logscale x 2
+    set xrange [0.9:*]
+    set yrange [0:*]
+    set xtics nomirror scale 0.5
+    set key outside right center vertical samplen 2
+    do for [type in 'svg png'] {
+        if (type eq 'svg') {
+            set terminal svg size 820,400 noenhanced font 'sans-serif,13' background rgb 'white'
+        } else {
+            set terminal pngcairo size 1230,600 noenhanced font 'sans-serif,13' background rgb 'white'
+        }
+        set output results.'/orders.'.type
+        plot for [i = 2:columns] file using 1:i with linespoints linewidth 2 pointtype 7 pointsize 0.6 title columnheader(i)
+        unset output
     }
 }

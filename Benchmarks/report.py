@@ -1,7 +1,7 @@
 """Medians, spreads, verdicts and the table of run.sh.
 
 report.py write WORK RESULTS BUSY        from the samples of a run: latest.tsv, latest.md, and the plots' data
-report.py publish RESULTS README FIGURES the latest table into README, the plot into FIGURES
+report.py publish RESULTS README FIGURES the latest tables into README, the plots into FIGURES
 """
 import collections
 import os
@@ -141,7 +141,7 @@ def table(header, lines):
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule] + lines)
 
 
-def markdown(about, results):
+def markdown(about, results, orders):
     def lines(kinds, cells):
         chosen = [result for result in results if result.row.kind in kinds]
         return [[result.row.title + (" *" if result.busy else "")] + cells(result) for result in chosen]
@@ -182,10 +182,48 @@ def markdown(about, results):
     ]
     parts = ["\n".join(f"- {name}: {text}" for name, text in about)]
     # A run of chosen benchmarks has no lines for some tables.
-    parts += [text for text in tables if text.count("\n") > 1]
+    parts += [text for text in tables + [orders] if text.count("\n") > 1]
     if any(result.busy for result in results):
         parts.append("\\* Others used the machine when this was measured: not worth much.")
     return "\n\n".join(parts) + "\n"
+
+
+# --- Designs of ordering
+
+
+def read_orders(work):
+    """Per design and number of threads: million events per second, and wrong orders; a value per round."""
+    rates, wrong = collections.defaultdict(list), collections.defaultdict(list)
+    for name in sorted(os.listdir(work)):
+        if not name.startswith("orders."):
+            continue
+        with open(os.path.join(work, name)) as file:
+            next(file)
+            for line in file:
+                design, threads, rate, _, count = line.rstrip("\n").split("\t")
+                rates[design, int(threads)].append(float(rate))
+                if count != "-":
+                    wrong[design, int(threads)].append(int(count))
+    return rates, wrong
+
+
+def orders_table(rates, wrong):
+    designs, counts = list(dict.fromkeys(d for d, _ in rates)), sorted({t for _, t in rates})
+    lines = []
+    for design in designs:
+        cells = [f"{statistics.median(rates[design, t]):.1f}" for t in counts]
+        found = [wrong[design, t] for t in counts if wrong[design, t]]
+        lines.append([design] + cells + [str(sum(sum(f) for f in found)) if found else "none is logged"])
+    header = [f"{t} thread" + "s" * (t > 1) for t in counts]
+    return table(["Million events per second"] + header + ["Wrong orders"], lines) if lines else ""
+
+
+def orders_data(rates):
+    """For the plot: a line of medians per number of threads, under the designs' names."""
+    designs, counts = list(dict.fromkeys(d for d, _ in rates)), sorted({t for _, t in rates})
+    lines = [["threads"] + designs]
+    lines += [[str(t)] + [f"{statistics.median(rates[d, t]):.6g}" for d in designs] for t in counts]
+    return "".join("\t".join(line) + "\n" for line in lines) if designs else ""
 
 
 # --- Files
@@ -231,15 +269,17 @@ def write_results(work, directory, busy_cores):
         for row in ROWS if row.benchmark in conditions
     ]
     write_tsv(os.path.join(directory, "latest.tsv"), about, results)
-    write(os.path.join(directory, "latest.md"), markdown(about, results))
+    rates, wrong = read_orders(work)
+    write(os.path.join(directory, "latest.md"), markdown(about, results, orders_table(rates, wrong)))
+    write(os.path.join(directory, "orders.dat"), orders_data(rates))
     write_plot_data(os.path.join(directory, "overhead.dat"), results, ("rate", "time"))
     write_plot_data(os.path.join(directory, "events.dat"), results, ("added",))
 
 
 def publish(directory, readme, figures):
     source = os.path.join(directory, "latest.md")
-    plot = os.path.join(directory, "overhead.svg")
-    for path in (source, plot):
+    plots = ["overhead.svg", "orders.svg"]
+    for path in [source] + [os.path.join(directory, plot) for plot in plots]:
         if not os.path.exists(path):
             sys.exit(f"bench: {path} is missing; 'make bench' makes it")
     with open(os.path.join(directory, "latest.tsv")) as file:
@@ -252,15 +292,17 @@ def publish(directory, readme, figures):
     with open(readme) as file:
         old = file.read()
     name = os.path.basename(figures)
-    figure = f"![Recorded time against native time, with the aims]({name}/overhead.svg)"
+    figure = f"![Recorded time against native time, with the aims]({name}/overhead.svg)\n\n" + \
+        f"![Million events per second by number of threads, for each design of ordering]({name}/orders.svg)"
     new, count = re.subn(
         re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: f"{BEGIN}\n{text}\n{figure}\n{END}", old, flags=re.DOTALL)
     if count != 1:
         sys.exit(f"bench: {readme} has {count} places for the figures, not one")
     os.makedirs(figures, exist_ok=True)
-    shutil.copyfile(plot, os.path.join(figures, "overhead.svg"))
+    for plot in plots:
+        shutil.copyfile(os.path.join(directory, plot), os.path.join(figures, plot))
     write(readme, new)
-    print(f"published: {readme}, {figures}/overhead.svg")
+    print(f"published: {readme}, {figures}")
 
 
 if sys.argv[1] == "write":

@@ -40,11 +40,11 @@ busy_load=1.5 busy_cores=0.3
 if [[ -n $quick ]]; then
     results=$results/quick
     rounds=${ROUNDS:-2}
-    redis_requests=2000 kv_requests=4000 pigz_megabytes=2 loop_seconds=0.05 drain_seconds=0.05
+    redis_requests=2000 kv_requests=4000 pigz_megabytes=2 loop_seconds=0.05 drain_seconds=0.05 orders_seconds=0.02
     stall_seconds=0.1 kernel_turns=2 order_requests=2000 fill_entries=2000
 else
     rounds=${ROUNDS:-5}
-    redis_requests=100000 kv_requests=200000 pigz_megabytes=100 loop_seconds=1 drain_seconds=0.5
+    redis_requests=100000 kv_requests=200000 pigz_megabytes=100 loop_seconds=1 drain_seconds=0.5 orders_seconds=0.5
     stall_seconds=3 kernel_turns=60 order_requests=100000 fill_entries=1000000
 fi
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || { fail "ROUNDS is to be a number from 1 on: $rounds"; exit 64; }
@@ -54,7 +54,7 @@ for file in "$castor" "$atomics"/loops/{atomicloop,contendedloop,stall} "$atomic
     [[ -x $file ]] || fail "$file is missing; 'make bench' builds it" || exit 1
 done
 need python3 || exit 1
-benchmarks=${ONLY:-redis pigz kvserver mutex rw clock atomics contended drain stall order redis_built memcached leveldb compile}
+benchmarks=${ONLY:-redis pigz kvserver mutex rw clock atomics contended drain orders stall order redis_built memcached leveldb compile}
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/castor-bench.XXXXXX") || exit 1
 trap 'end_processes; rm -rf "$work"' EXIT
@@ -185,6 +185,11 @@ drain_round() {
     for row in one-mutex mutexes additions loads clock; do
         sample "drain-$row" value "$(value_of "$row" "$work/drain.out")" || return
     done
+}
+
+# Designs of ordering side by side; report.py makes a table and a plot of their own of it.
+orders_round() {
+    limited "$(dirname "$castor")/castor-orders" "$orders_seconds" 1,2,4 >"$work/orders.$round" || fail "castor-orders failed"
 }
 
 # What -fcastor-order=shared costs. Native is always the program that castor had no part in.

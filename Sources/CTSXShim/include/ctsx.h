@@ -27,6 +27,13 @@ uint32_t castor_symbol_count(void);
 // MARK: - Cycle counter
 
 CASTOR_INLINE uint64_t castor_rdtsc(void) { return __builtin_ia32_rdtsc(); }
+/// Between two fences: neither before what comes before it nor after what comes after it.
+CASTOR_INLINE uint64_t castor_rdtsc_fenced(void) {
+    __asm__ volatile("lfence" ::: "memory");
+    uint64_t ticks = __builtin_ia32_rdtsc();
+    __asm__ volatile("lfence" ::: "memory");
+    return ticks;
+}
 CASTOR_INLINE void castor_pause(void) { __builtin_ia32_pause(); }
 
 // MARK: - Atomics
@@ -41,6 +48,9 @@ CASTOR_INLINE uint32_t castor_fetch_add32(uint32_t *_Nonnull p, uint32_t v) { re
 CASTOR_INLINE uint32_t castor_fetch_or32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_fetch_and32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE int castor_cas64(uint64_t *_Nonnull p, uint64_t expected, uint64_t desired) {
+    return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 CASTOR_INLINE int castor_cas32(uint32_t *_Nonnull p, uint32_t expected, uint32_t desired) {
     return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
