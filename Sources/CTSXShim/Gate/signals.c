@@ -87,10 +87,14 @@ static uint64_t mask_now(void) {
 
 static void hold_back(uint32_t s, const void *info, ucontext_t *context) {
     if (!queue.infos) {
-        uint64_t at = 0x6ffe00000000ul + ((uint64_t)&castor_self >> 24 & 0xffff) * 0x10000ul;
+        uint64_t tid = (uint64_t)castor_gate_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+        uint64_t at = 0x6ffe00000000ul + (tid & 0xffff) * 0x10000ul; /* away from the program's own mappings */
         int64_t r = castor_gate_syscall(SYS_mmap, at, ROOM * 128, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
         if (r < 0) return;
-        queue.infos = (void *)r;
+        // A signal that came meanwhile has made one already, and put itself there.
+        void *none = 0;
+        if (!__atomic_compare_exchange_n((void **)&queue.infos, &none, (void *)r, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            castor_gate_syscall(SYS_munmap, (uint64_t)r, ROOM * 128, 0, 0, 0, 0);
     }
     if (s < 32 && queue.standard & bit(s)) return;
     if (queue.filled - queue.taken >= ROOM - 32) {
