@@ -14,7 +14,6 @@ private func now() -> Double {
 /// A ring outside a segment, filled by `fill` until it is full.
 private struct Ring {
     let ring: UnsafeMutablePointer<castor_ring>
-    let events: Int
 
     init(slots: Int, fill: (UnsafeMutablePointer<castor_ring>, Int) -> Void) {
         let bytes = Int(CASTOR_RING_HEADER) + slots * 64
@@ -28,7 +27,6 @@ private struct Ring {
             i += 1
             if ring.pointee.packed > 64 - 40 { castor_close_line(ring) }
         }
-        events = Int(ring.pointee.events)
     }
 }
 

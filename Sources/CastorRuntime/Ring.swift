@@ -21,7 +21,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
     }
     /// Makes room for a line that belongs to the event before.
     @inline(__always) @_noLocks func hasRoom() -> Bool {
-        if pointee.packed != 0 { closeLine() }
+        leaveLine()
         if pointee.tail &- pointee.cached_head <= pointee.mask { return true }
         return waitForRoom(from: pointee.tail)
     }

@@ -49,11 +49,12 @@ extension Integration {
         }
 
         /// A thread may compute for as long as it did in the recording, however long the others wait: they are not stuck.
+        /// Less than 20 s would show nothing: so long replay waits in any case.
         @Test func waitsForAThreadThatComputes() throws {
             let workspace = try Workspace()
-            let words = [try Repository.guest("computes"), Series.isSoak ? "40" : "3"]
+            let words = [try Repository.guest("computes"), Series.isSoak ? "40" : "26"]
             let recording = try Recording.make(words, in: workspace)
-            recording.expectSame()
+            recording.expectSame(orders: Series.isSoak ? ReplayOrder.allCases : [.partial])
         }
 
         /// The schedule that is replayed is a schedule that was recorded: two recordings differ.

@@ -119,7 +119,7 @@ extension Integration {
             workspace.fail("five runs without the rare interleaving")
         }
 
-        /// The server's bug comes out some 15 times sooner (Benchmarks/chaos.sh measures it); several runs together, of up
+        /// The server's bug comes out several times sooner (Benchmarks/chaos.sh measures it); several runs together, of up
         /// to 150000 requests each, take at least half as long again without: a bound that chance does not reach.
         @Test func chaosBringsTheServerDownSooner() throws {
             let workspace = try Workspace()

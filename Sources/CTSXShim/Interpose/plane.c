@@ -115,7 +115,7 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary_at(p);                                                                              \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return operation;                                                  \
+        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return operation;                                    \
         uint32_t shard_ = shard_of(p);                                                                      \
         uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
         uint64_t found_ = take(ring_, word_, shard_);                                                       \
@@ -141,7 +141,7 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary();                                                                                  \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return write(p, value);                                            \
+        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return write(p, value);                              \
         uint32_t shard_ = shard_of(p);                                                                      \
         uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
         uint64_t found_ = take(ring_, word_, shard_);                                                       \
