@@ -11,6 +11,7 @@ castor=${CASTOR:-$top/.build/release/castor}
 samples=${SAMPLES:-$top/.build/artifacts/samples}
 demo=${DEMO:-$top/.build/artifacts/demo}
 readonly tries=4 load_seconds=60 limit_seconds=600 # limit of every single step
+readonly load=(-c 64 --keys-per-get 16 --set-ratio 0.3) # brings the bug out in seconds; the default in minutes
 
 # Runs a command within the limit, in the background, so that a signal to the demo need not wait for its end.
 command_pid=''
@@ -88,8 +89,8 @@ record_crash() {
     local seed=$1 load_status
     say "\$ castor record -o $demo/log -- kvserver -p 0 &"
     start_server
-    say "\$ kvload -p $port -d $load_seconds --seed $seed"
-    limited "$samples/kvload" -p "$port" -d "$load_seconds" --seed "$seed" >"$demo/load" 2>&1
+    say "\$ kvload -p $port -d $load_seconds --seed $seed ${load[*]}"
+    limited "$samples/kvload" -p "$port" -d "$load_seconds" --seed "$seed" "${load[@]}" >"$demo/load" 2>&1
     load_status=$?
     show "$demo/load"
     # 3: the server is gone. Everything else leaves it running.

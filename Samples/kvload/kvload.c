@@ -1,7 +1,8 @@
 // kvload: a load generator for servers that speak the memcached text protocol.
 //
-// Closed loop: every thread sends one request on each of its connections, then collects the replies. A key that is
-// missing is written next, as a cache's client does. A run is bounded in requests and in time, whatever the server does.
+// Closed loop: each connection stands for a client that sends its next request when it has the reply to its last one, and
+// has thought; none waits for another. A key that is missing is written next, as a cache's client does. A run is bounded
+// in requests and in time, whatever the server does.
 //
 // Exit status: 0 done, 1 a reply was wrong, 2 usage, 3 the server went away (or was never there).
 #include <arpa/inet.h>
@@ -9,6 +10,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,7 +55,9 @@ struct client {
     int counter_step; // walks through the counter requests
     long key;         // of the last request
     bool missed;      // the last get did not find its key
+    bool waits;       // for a reply; otherwise it thinks
     int64_t sent_at;  // ns
+    int64_t sends_at; // ns, when it thinks
 };
 
 struct generator {
@@ -85,12 +89,10 @@ static uint64_t next_random(struct generator *generator) {
     return generator->random * 2685821657736338717u;
 }
 
-// Clients that think before they ask: for a time between nothing and twice the mean.
-static void pause_for_thought(struct generator *generator) {
-    if (generator->options->pause_us == 0) return;
-    uint64_t us = next_random(generator) % (2 * (uint64_t)generator->options->pause_us);
-    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
-    while (nanosleep(&time, &time) != 0 && errno == EINTR) continue;
+// ns: between nothing and twice the mean.
+static int64_t time_to_think(struct generator *generator) {
+    if (generator->options->pause_us == 0) return 0;
+    return (int64_t)(next_random(generator) % (2000 * (uint64_t)generator->options->pause_us));
 }
 
 static int connect_to(const struct options *options) {
@@ -216,25 +218,66 @@ static bool receive_reply(struct generator *generator, struct client *client) {
     return true;
 }
 
+// Lets those send whose time has come. Returns false when the server is gone; sets *next to when the next one's time
+// comes, and *waiting to how many wait for a reply. Nobody sends after the deadline or beyond the quota.
+static bool send_due(struct generator *generator, struct client *clients, uint64_t *quota, int64_t deadline,
+                     int64_t *next, int *waiting) {
+    int64_t now = now_ns();
+    *next = INT64_MAX;
+    *waiting = 0;
+    for (int i = 0; i < generator->clients; i++) {
+        struct client *client = &clients[i];
+        if (!client->waits && client->sends_at <= now && now < deadline && *quota > 0) {
+            if (!send_request(generator, client)) return false;
+            client->waits = true;
+            --*quota;
+        }
+        if (client->waits) ++*waiting;
+        else if (client->sends_at < *next) *next = client->sends_at;
+    }
+    if (*quota == 0 || *next >= deadline) *next = INT64_MAX;
+    return true;
+}
+
+static bool wait_for_replies(struct generator *generator, struct client *clients, struct pollfd *polled, int64_t next) {
+    int64_t wait = REPLY_TIMEOUT_S * (int64_t)1000000000;
+    bool may_be_silent = next < INT64_MAX;
+    if (may_be_silent) {
+        wait = next - now_ns();
+        if (wait < 0) wait = 0;
+    }
+    struct timespec timeout = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
+    for (int i = 0; i < generator->clients; i++)
+        polled[i] = (struct pollfd){.fd = clients[i].waits ? clients[i].socket : -1, .events = POLLIN};
+    int ready = ppoll(polled, (nfds_t)generator->clients, &timeout, NULL);
+    if (ready == 0 && !may_be_silent) generator->status = EXIT_SERVER_GONE;
+    for (int i = 0; i < generator->clients && ready > 0; i++) {
+        if (polled[i].revents == 0) continue;
+        ready--;
+        if (!receive_reply(generator, &clients[i])) break;
+        generator->done++;
+        clients[i].waits = false;
+        clients[i].sends_at = now_ns() + time_to_think(generator);
+    }
+    return generator->status == 0;
+}
+
 static void generate(struct generator *generator, struct client *clients) {
     const struct options *options = generator->options;
     uint64_t threads = (uint64_t)options->threads;
     uint64_t quota = options->requests / threads + ((uint64_t)generator->index < options->requests % threads);
-    int64_t deadline = now_ns() + (int64_t)(options->seconds * 1e9);
-    while (generator->done < quota && now_ns() < deadline) {
-        pause_for_thought(generator);
-        int sent = 0;
-        while (sent < generator->clients && generator->done + (uint64_t)sent < quota) {
-            if (!send_request(generator, &clients[sent++])) {
-                generator->status = EXIT_SERVER_GONE;
-                return;
-            }
+    int64_t start = now_ns(), deadline = start + (int64_t)(options->seconds * 1e9), next;
+    struct pollfd *polled = calloc((size_t)generator->clients, sizeof *polled);
+    for (int i = 0; i < generator->clients; i++) clients[i].sends_at = start + time_to_think(generator);
+    for (int waiting;;) {
+        if (!send_due(generator, clients, &quota, deadline, &next, &waiting)) {
+            generator->status = EXIT_SERVER_GONE;
+            break;
         }
-        for (int i = 0; i < sent; i++) {
-            if (!receive_reply(generator, &clients[i])) return;
-            generator->done++;
-        }
+        if (waiting == 0 && next == INT64_MAX) break;
+        if (!wait_for_replies(generator, clients, polled, next)) break;
     }
+    free(polled);
 }
 
 static void *generator_main(void *argument) {
@@ -262,7 +305,7 @@ static void usage(void) {
                     "              [--set-ratio R] [--keys K] [--value-size BYTES] [--keys-per-get N]\n"
                     "              [--pause MICROSECONDS] [--seed S] [--host IPV4]\n"
                     "defaults: 16 connections, 2 threads, 30 s, no limit of requests, set ratio 0.1, 40960 keys,\n"
-                    "          100 bytes, 4 keys per get, no pause (the mean of what a thread rests before it sends again)\n");
+                    "          100 bytes, 4 keys per get, no pause (the mean of what a connection rests before it sends again)\n");
     exit(EXIT_USAGE);
 }
 

@@ -72,7 +72,7 @@ extension Integration {
                     wrapper: CoreFile.wrapper)
                 let greeting = try running.castor.line(containing: "listening on")
                 let port = String(greeting.drop { $0 != ":" }.dropFirst())
-                _ = try Child([try Repository.sample("kvload"), "-p", port, "-d", "60"]).wait()
+                _ = try Child([try Repository.sample("kvload"), "-p", port] + Repository.crashingLoad).wait()
                 running.castor.send(SIGTERM)  // one that has survived the load
                 let recording = try running.finish()
                 if recording.outcome.status == 128 + SIGSEGV { return recording }

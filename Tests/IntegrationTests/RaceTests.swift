@@ -71,7 +71,7 @@ extension Integration {
         /// The crash that comes once in a while, explained from its one recording.
         @Test func crashIsExplained() throws {
             for attempt in 0..<3 {
-                let recording = try record([], load: ["-d", "60"], name: "log-\(attempt)")
+                let recording = try record([], load: Repository.crashingLoad, name: "log-\(attempt)")
                 guard recording.outcome.status == 128 + SIGSEGV else { continue }
                 for build in Build.addressSanitizers {
                     let program = try build.make(Self.sources, "kvserver-asan", in: workspace)
