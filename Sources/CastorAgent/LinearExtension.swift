@@ -5,7 +5,8 @@ import CTSXShim
 struct LinearExtension {
     /// The version that each shard has come to.
     private var versions = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
-    private var next: UInt64 = 0
+    /// The place of the event that is placed next.
+    private(set) var next: UInt64 = 0
     /// Streams whose creation has a place.
     private var created: Set<UInt32> = [0]
     /// Last stamp seen per stream: events without one are taken to follow at once.

@@ -105,7 +105,17 @@ final class ReplayAgent {
             }
         }
         if !isRead, log.isAtEnd { try readChunk() }  // what follows from the whole log: gaps, the last places
+        if isTotal { tellPlaces() }
         return moved
+    }
+
+    /// Nobody waits for a thread whose next event comes later than all that has a place: it may be far on in the log.
+    private func tellPlaces() {
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            if segment.state(ring) != CASTOR_RING_LIVE || queues[ring.pointee.stream]?.ready ?? 0 > 0 { continue }
+            castor_store(castor_ring_not_before(ring), order.next)
+        }
     }
 
     private func feed(_ ring: UnsafeMutablePointer<castor_ring>) throws -> Int {

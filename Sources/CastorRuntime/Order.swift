@@ -68,7 +68,7 @@ import CTSXShim
 @inline(__always) var isTotal: Bool { segment.pointee.order == CASTOR_ORDER_TOTAL }
 
 /// The ring, other than `own`, of the thread whose next event comes first, among threads that can go on. With it the
-/// event's place; nil place: the thread has not been fed yet.
+/// event's place, or the first that it can have when it has not been fed yet.
 @_noLocks private func first(besides own: Ring?) -> (ring: Ring?, place: UInt64) {
     var best: Ring?
     var place = UInt64.max
@@ -81,8 +81,12 @@ import CTSXShim
         let doing = castor_load32(castor_ring_waiting(r))
         if doing == CASTOR_WAIT_TURN, r.pointee.wait_shard != CASTOR_NO_SHARD { continue }
         if doing == CASTOR_WAIT_REAL || doing == CASTOR_PARKED || doing == CASTOR_WAIT_OTHERS { continue }
+        let least = castor_load(castor_ring_not_before(r))  // before the tail: it holds for what is fed after it was told
         let head = castor_load(castor_ring_head(r))
-        if castor_load(castor_ring_tail(r)) <= head { return (r, 0) }
+        if castor_load(castor_ring_tail(r)) <= head {
+            if least < place { (best, place) = (r, least) }
+            continue
+        }
         let e = castor_slot(r, head)
         if e.pointee.kind == CASTOR_EV_END { continue }
         if e.pointee.stamp < place { (best, place) = (r, e.pointee.stamp) }

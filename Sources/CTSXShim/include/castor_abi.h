@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 4u
+#define CASTOR_ABI_VERSION 5u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -237,7 +237,8 @@ typedef struct castor_ring {
     uint64_t events;
     /// Recording: since when a signal has waited for an event boundary, in TSC ticks, or 0.
     uint64_t deferred;
-    uint64_t pad3;
+    /// Replay in total order: what is not in the ring yet has no place before this one.
+    uint64_t not_before;
 } castor_ring;
 _Static_assert(sizeof(castor_ring) == 192, "three lines");
 
