@@ -57,6 +57,14 @@ extension Integration {
             recording.expectSame(orders: Series.isSoak ? ReplayOrder.allCases : [.partial])
         }
 
+        /// An idle thread's next event may be further on in the log than the agent reads ahead (2 Mi lines): in total order,
+        /// too, the others do not wait for it a millisecond at each of theirs, which would be an hour here.
+        @Test func nobodyWaitsForAnIdleThread() throws {
+            let workspace = try Workspace()
+            let recording = try Recording.make([try Repository.guest("idle"), "4000000"], in: workspace)
+            recording.expectSame(timeout: 170)
+        }
+
         /// The schedule that is replayed is a schedule that was recorded: two recordings differ.
         @Test func recordingsDiffer() throws {
             let workspace = try Workspace()
