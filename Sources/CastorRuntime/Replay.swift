@@ -133,12 +133,24 @@ import CTSXShim
 }
 
 /// Whether a mutex lock that the log does not have is a polling thread's further look: the log goes on with something
-/// other than a lock.
-@inline(__always) @_noLocks func isExtraPoll(_ e: Entry, _ id: UInt16, _ mutex: UInt64) -> Bool {
+/// other than a lock. What it waits for may take longer than it did, but not for ever.
+@inline(__always) @_noLocks func isExtraPoll(_ me: Thread, _ e: Entry, _ id: UInt16, _ mutex: UInt64) -> Bool {
     guard id == CASTOR_SYM_pthread_mutex_lock, !isMutexLock(e.pointee.kind, e.pointee.nr), isPolled(mutex) else {
         return false
     }
-    return castor_fetch_add32(castor_segment_polls_added(segment), 1) < 1_000_000
+    _ = castor_fetch_add32(castor_segment_polls_added(segment), 1)
+    return looksOn(me)
+}
+
+/// A minute and a million looks after its last event a thread is taken to wait in vain.
+@_noLocks private func looksOn(_ me: Thread) -> Bool {
+    let place = me.pointee.ring.unsafelyUnwrapped.pointee.events
+    if me.pointee.looks_place != place { (me.pointee.looks_place, me.pointee.looks) = (place, 0) }
+    me.pointee.looks &+= 1
+    if me.pointee.looks & 0xfffff != 0 { return true }
+    let time = now()
+    if me.pointee.looks == 0x100000 { me.pointee.looks_since = time }
+    return time &- me.pointee.looks_since < 60_000_000_000
 }
 
 // MARK: - Consuming

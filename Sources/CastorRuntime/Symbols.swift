@@ -33,7 +33,7 @@ func castor_symbol_replay(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt1
         e = counterpart
     }
     if e.pointee.kind != CASTOR_EV_SYMBOL || e.pointee.nr != id {
-        if isExtraPoll(e, id, object) {
+        if isExtraPoll(me, e, id, object) {
             turn.pointee = none
             return
         }

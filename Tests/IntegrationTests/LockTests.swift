@@ -65,6 +65,20 @@ extension Integration {
             recording.expectSame(timeout: 170)
         }
 
+        /// What a polling thread waits for may take much longer in replay: it looks millions of times more often.
+        @Test func pollsAsLongAsItTakes() throws {
+            let workspace = try Workspace()
+            let program = try Repository.guest("polls")
+            func timeStamp() throws -> UInt64 {
+                try #require(UInt64(try Child([program]).wait().outputText.trimmingCharacters(in: .whitespacesAndNewlines)))
+            }
+            let deadline = try timeStamp() + 10_000_000_000
+            let recording = try Recording.make([program, "\(deadline)"], in: workspace)
+            workspace.expect(recording.outcome.status == 0, "\(recording.outcome)")
+            while try timeStamp() <= deadline { usleep(100_000) }
+            recording.expectSame()
+        }
+
         /// The schedule that is replayed is a schedule that was recorded: two recordings differ.
         @Test func recordingsDiffer() throws {
             let workspace = try Workspace()
