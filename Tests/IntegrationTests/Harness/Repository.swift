@@ -17,7 +17,7 @@ enum Repository {
     static func areaGuest(_ name: String) throws -> String { try "\(programs.get())/areas/\(name)" }
     static func sample(_ name: String) throws -> String { try "\(programs.get())/samples/\(name)" }
     /// kvload's words for a load that brings kvserver's planted bug out in seconds; its defaults take minutes.
-    static let crashingLoad = ["-d", "60", "-c", "64", "--keys-per-get", "16", "--set-ratio", "0.3"]
+    static let crashingLoad = ["-d", "60", "-c", "64", "--keys-per-get", "16"]
     static func guestSource(_ name: String) -> String { "\(root)/Tests/Guests/\(name)" }
 
     /// The directory in which the guests and samples were built, once per run, as by `make guests samples`. It outlives
