@@ -11,7 +11,7 @@ castor=${CASTOR:-$top/.build/release/castor}
 samples=${SAMPLES:-$top/.build/artifacts/samples}
 demo=${DEMO:-$top/.build/artifacts/demo}
 readonly tries=4 load_seconds=60 limit_seconds=600 # limit of every single step
-readonly load=(-c 64 --keys-per-get 16) # brings the bug out in seconds; the default in minutes
+readonly load=(-c 64 --keys-per-get 16) # brings the bug out in seconds; the defaults take longer
 
 # Runs a command within the limit, in the background, so that a signal to the demo need not wait for its end.
 command_pid=''

@@ -235,7 +235,7 @@ static bool send_due(struct generator *generator, struct client *clients, uint64
         if (client->waits) ++*waiting;
         else if (client->sends_at < *next) *next = client->sends_at;
     }
-    if (*quota == 0 || *next >= deadline) *next = INT64_MAX;
+    if (*quota == 0 || now >= deadline || *next >= deadline) *next = INT64_MAX;
     return true;
 }
 
@@ -268,6 +268,10 @@ static void generate(struct generator *generator, struct client *clients) {
     uint64_t quota = options->requests / threads + ((uint64_t)generator->index < options->requests % threads);
     int64_t start = now_ns(), deadline = start + (int64_t)(options->seconds * 1e9), next;
     struct pollfd *polled = calloc((size_t)generator->clients, sizeof *polled);
+    if (!polled) {
+        generator->status = EXIT_WRONG_REPLY;
+        return;
+    }
     for (int i = 0; i < generator->clients; i++) clients[i].sends_at = start + time_to_think(generator);
     for (int waiting;;) {
         if (!send_due(generator, clients, &quota, deadline, &next, &waiting)) {

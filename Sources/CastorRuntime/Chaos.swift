@@ -212,9 +212,3 @@ private var othersWork: Bool {
     var time: (UInt64, UInt64) = (0, microseconds &* 1000)
     withUnsafeMutablePointer(to: &time) { _ = kernel(SYS_nanosleep, address($0)) }
 }
-/// Nanoseconds.
-@_noLocks func now() -> UInt64 {
-    var time: (UInt64, UInt64) = (0, 0)
-    withUnsafeMutablePointer(to: &time) { _ = kernel(SYS_clock_gettime, 1, address($0)) }
-    return time.0 &* 1_000_000_000 &+ time.1
-}

@@ -126,7 +126,7 @@ import CTSXShim
         waitTurn(ring, entry)
         finishEvent(me, ring, entry)
         passTurn(entry.shard)
-        _ = castor_fetch_add32(castor_segment_polls_passed(segment), 1)
+        _ = castor_fetch_add(castor_segment_polls_passed(segment), 1)
         e = nextEntry(me)
     }
     return e
@@ -138,7 +138,7 @@ import CTSXShim
     guard id == CASTOR_SYM_pthread_mutex_lock, !isMutexLock(e.pointee.kind, e.pointee.nr), isPolled(mutex) else {
         return false
     }
-    _ = castor_fetch_add32(castor_segment_polls_added(segment), 1)
+    _ = castor_fetch_add(castor_segment_polls_added(segment), 1)
     return looksOn(me)
 }
 

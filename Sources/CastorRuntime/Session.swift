@@ -50,6 +50,13 @@ enum Futex {
     static let everyone: UInt64 = 0x7fff_ffff
 }
 
+/// Nanoseconds of the monotonic clock, no event.
+@_noLocks func now() -> UInt64 {
+    var time: (UInt64, UInt64) = (0, 0)
+    withUnsafeMutablePointer(to: &time) { _ = kernel(SYS_clock_gettime, 1, address($0)) }
+    return time.0 &* 1_000_000_000 &+ time.1
+}
+
 /// Sleeps while `word` holds `value`, at most `milliseconds` and `microseconds`.
 @_noLocks func sleepOn(
     _ word: UInt64, _ value: UInt32, milliseconds: UInt64, microseconds: UInt64 = 0, bits: UInt32 = 0xffff_ffff

@@ -169,7 +169,8 @@ func castor_signal_arrived(_ signal: Int32, _ info: UnsafeRawPointer, _ at: UInt
         if let ring = me.pointee.ring { leaveByFault(me, ring) }
         if handler > 1 { return CASTOR_SIGNAL_HANDLED }
         fault(me, number, at, ip)
-        return CASTOR_SIGNAL_DROPPED
+        if number == 5, !isBreakpoint(code, ip) { die(number) }
+        return CASTOR_SIGNAL_FATAL
     }
     if handler == 1 { return CASTOR_SIGNAL_DROPPED }
     if handler == 0 {  // SIGSYS, or another thread has just taken the handler away: what the kernel would do
@@ -265,6 +266,7 @@ func castor_take_recorded(_ info: UnsafeMutableRawPointer) -> UInt32 {
 /// A fault that the program does not handle: the last event of its stream, then the kernel's default action on the
 /// same instruction.
 @_noLocks private func fault(_ me: Thread, _ signal: UInt64, _ at: UInt64, _ ip: UInt64) {
+    if isRecording, me.pointee.vforked == 0 { leaveDeathToFirst(me) }
     if let ring = me.pointee.ring, isRecording, me.pointee.vforked == 0, ring.makeRoom() {
         let e = ring.next
         e.pointee = attempt(CASTOR_EV_FATAL, UInt16(truncatingIfNeeded: signal), at, 0, ip)
@@ -285,6 +287,22 @@ func castor_take_recorded(_ info: UnsafeMutableRawPointer) -> UInt32 {
         markFinished()
         castor_fault_reached()
     }
-    var none = castor_action()
-    withUnsafeMutablePointer(to: &none) { _ = kernel(SYS_rt_sigaction, signal, address($0), 0, 8) }
+}
+
+/// A trap comes after its instruction, so that returning would go on behind it. The one that can be tried again is int3,
+/// for which the kernel's code is SI_KERNEL; the others are of debuggers and single steps.
+@_noLocks private func isBreakpoint(_ code: Int32, _ ip: UInt64) -> Bool {
+    code == 0x80 && memory(ip &- 1).load(as: UInt8.self) == 0xcc
+}
+
+/// When several threads fault at once, the one that the log names is the one that the process dies of: the others wait for
+/// the kernel to end them, and their streams end before their faults. The first gives those a moment to come here that have
+/// faulted and are still in the kernel: once it dies there, the kernel runs no handler for them, and might end the process
+/// by one of theirs. A child that was forked has a claim of its own. Should the first be saved after all, by a handler that
+/// another thread installs, nobody waits for ever.
+@_noLocks private func leaveDeathToFirst(_ me: Thread) {
+    let claim = castor_process_dying(process)
+    let before = castor_load32(claim)
+    let isFirst = before != me.pointee.pid && castor_cas32(claim, before, me.pointee.pid) != 0
+    sleepOn(address(claim), me.pointee.pid, milliseconds: isFirst ? 10 : 1000)
 }

@@ -54,9 +54,10 @@ enum Debugger {
             ? word : "'" + word.replacing("'", with: "'\\''") + "'"
     }
 
-    /// The signal of the fault that ended the program and that the runtime saw: the last event of one of the streams.
+    /// The signal of the fault that ended the program and that the runtime saw: the last event of one of the streams. A
+    /// trap is not among them: debuggers stop at that by themselves, and live by that signal.
     static func faultSignal(_ log: LogReader) -> Int32? {
-        guard case .signalled(let number) = log.ending?.outcome else { return nil }
+        guard case .signalled(let number) = log.ending?.outcome, number != SIGTRAP else { return nil }
         for place in log.index.chunks.indices.suffix(8).reversed() {
             guard let chunk = try? log.chunk(at: place) else { return nil }
             for run in chunk.runs {

@@ -1,5 +1,5 @@
 // Ends in the way named by the first argument, from the middle of work by several threads:
-// crash null|abort|stackoverflow|divzero|kill9|exit3|double [THREADS] [ITERATIONS]
+// crash null|abort|stackoverflow|divzero|trap|kill9|exit3|double [THREADS] [ITERATIONS]
 // The thread that ends the process is the one that happens to do the last step of the work.
 #include "guest.h"
 
@@ -50,6 +50,7 @@ static void end(int thread) {
     if (strcmp(variant, "abort") == 0) abort();
     if (strcmp(variant, "stackoverflow") == 0) printf("%d\n", overflow(NULL, 0));
     if (strcmp(variant, "divzero") == 0) printf("%d\n", divide(thread, (int)steps_left));
+    if (strcmp(variant, "trap") == 0) __asm__ volatile("int3");
     if (strcmp(variant, "kill9") == 0) kill(getpid(), SIGKILL);
     if (strcmp(variant, "exit3") == 0) exit(3);
     pause();
@@ -82,12 +83,12 @@ static void *work_thread(void *argument) {
 }
 
 int main(int count, char **arguments) {
-    static const char *const variants[] = {"null", "abort", "stackoverflow", "divzero", "kill9", "exit3", "double"};
+    static const char *const variants[] = {"null", "abort", "stackoverflow", "divzero", "trap", "kill9", "exit3", "double"};
     bool known = false;
     for (size_t i = 0; count > 1 && i < sizeof variants / sizeof *variants; i++)
         known = known || strcmp(arguments[1], variants[i]) == 0;
     if (!known) {
-        fprintf(stderr, "usage: crash null|abort|stackoverflow|divzero|kill9|exit3|double [THREADS] [ITERATIONS]\n");
+        fprintf(stderr, "usage: crash null|abort|stackoverflow|divzero|trap|kill9|exit3|double [THREADS] [ITERATIONS]\n");
         return 2;
     }
     variant = arguments[1];

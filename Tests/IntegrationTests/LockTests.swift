@@ -72,9 +72,10 @@ extension Integration {
             func timeStamp() throws -> UInt64 {
                 try #require(UInt64(try Child([program]).wait().outputText.trimmingCharacters(in: .whitespacesAndNewlines)))
             }
-            let deadline = try timeStamp() + 10_000_000_000
+            let deadline = try timeStamp() + 20_000_000_000
             let recording = try Recording.make([program, "\(deadline)"], in: workspace)
             workspace.expect(recording.outcome.status == 0, "\(recording.outcome)")
+            try workspace.expect(timeStamp() < deadline, "the recording took too long to show anything")
             while try timeStamp() <= deadline { usleep(100_000) }
             recording.expectSame()
         }

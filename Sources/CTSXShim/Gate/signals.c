@@ -59,6 +59,12 @@ void castor_signal_entry(int s, void *info, void *context) {
     case CASTOR_SIGNAL_DROPPED: return;
     case CASTOR_SIGNAL_DEFERRED: hold_back((uint32_t)s, info, context); return;
     case CASTOR_SIGNAL_OVERDUE: deliver_overdue(context); return;
+    // The kernel ends a process by a fault whose signal is blocked, whatever its disposition; and that is this thread's
+    // alone: were it set to the default, another thread that faults now would die first.
+    case CASTOR_SIGNAL_FATAL:
+        sigaddset(&((ucontext_t *)context)->uc_sigmask, s);
+        if (s == SIGTRAP) ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]--; // behind an int3
+        return;
     }
     castor_action a = *castor_action_at((uint64_t)s);
     if (a.handler > 1 && a.flags & SA_RESETHAND) reset((uint32_t)s);

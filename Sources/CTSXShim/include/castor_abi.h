@@ -372,8 +372,7 @@ typedef struct castor_segment {
     /// Replay: signal number the recorded program died of, else 0; exit code in `final_code`.
     uint32_t final_signal;
     uint32_t final_code;
-    /// Replay: lock events of polling threads that were passed over, and locks taken that are not in the log.
-    uint32_t polls_passed, polls_added;
+    uint32_t pad0[2];
     uint32_t unsupported;     ///< count of unsupported calls met
     uint32_t finished;        ///< replay: every thread came to its end
     // the agent's line
@@ -395,6 +394,8 @@ typedef struct castor_segment {
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
     uint64_t polled[CASTOR_POLLED];
+    /// Replay: lock events of polling threads that were passed over, and locks taken that are not in the log.
+    uint64_t polls_passed, polls_added;
     /// Hashes of programs that were said to be unrecorded.
     uint64_t said[32];
     /// Recording: process ids of children that the agent does not know yet, 0: free. Parents put them there, for a child may

@@ -16,7 +16,7 @@ enum Repository {
     /// A guest in the folder of an area, as in `files/vectors`.
     static func areaGuest(_ name: String) throws -> String { try "\(programs.get())/areas/\(name)" }
     static func sample(_ name: String) throws -> String { try "\(programs.get())/samples/\(name)" }
-    /// kvload's words for a load that brings kvserver's planted bug out in seconds; its defaults take minutes.
+    /// kvload's words for a load that brings kvserver's planted bug out in seconds; its defaults take longer.
     static let crashingLoad = ["-d", "60", "-c", "64", "--keys-per-get", "16"]
     static func guestSource(_ name: String) -> String { "\(root)/Tests/Guests/\(name)" }
 

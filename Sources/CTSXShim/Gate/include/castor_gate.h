@@ -197,6 +197,7 @@ typedef struct castor_process {
     uint32_t stopped;          ///< chaos: threads that stand still
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
     uint32_t busy;             ///< chaos: threads that do not wait for input, as far as is known
+    uint32_t dying;            ///< recording: the process id, once a thread dies of a fault (futex word)
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
@@ -209,6 +210,7 @@ CASTOR_FIELD(process, live, uint32_t)
 CASTOR_FIELD(process, forks, uint32_t)
 CASTOR_FIELD(process, stopped, uint32_t)
 CASTOR_FIELD(process, busy, uint32_t)
+CASTOR_FIELD(process, dying, uint32_t)
 CASTOR_FIELD(process, parked, uint32_t)
 CASTOR_FIELD(process, next_object, uint32_t)
 CASTOR_ARRAY(process, said, uint64_t)
@@ -406,6 +408,7 @@ enum : int32_t {
     CASTOR_SIGNAL_HANDLED = 1,  ///< its handler runs now
     CASTOR_SIGNAL_DEFERRED = 2, ///< at the next event boundary
     CASTOR_SIGNAL_OVERDUE = 3,  ///< those that were deferred are handled now
+    CASTOR_SIGNAL_FATAL = 4,    ///< the process dies of it when the instruction faults again
 };
 /// A signal arrived: what becomes of it.
 CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_signal_arrived(
