@@ -28,6 +28,8 @@ void castor_sigsys(int s, void *info, void *context) {
 
 static int is_fault(uint32_t s) { return s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP; }
 
+static uint64_t bit(uint32_t s) { return 1ul << (s - 1); }
+
 /// SA_RESETHAND takes effect when the handler runs, not when the kernel delivers to us.
 static void reset(uint32_t s) {
     castor_action none = {0}, ours = {castor_signal_entry_address(), SA_SIGINFO | SA_ONSTACK | 0x04000000,
@@ -62,7 +64,7 @@ void castor_signal_entry(int s, void *info, void *context) {
     // The kernel ends a process by a fault whose signal is blocked, whatever its disposition; and that is this thread's
     // alone: were it set to the default, another thread that faults now would die first.
     case CASTOR_SIGNAL_FATAL:
-        sigaddset(&((ucontext_t *)context)->uc_sigmask, s);
+        *(uint64_t *)&((ucontext_t *)context)->uc_sigmask |= bit((uint32_t)s);
         if (s == SIGTRAP) ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]--; // behind an int3
         return;
     }
@@ -78,7 +80,6 @@ void castor_signal_entry(int s, void *info, void *context) {
 /// In order of arrival; standard signals once each, real-time ones all. Another signal may arrive at any instruction, on
 /// the same thread: a slot is taken with one instruction, and counted when it is filled. What a running handler blocks
 /// is held until it returns. What finds no room stays with the kernel, blocked.
-static uint64_t bit(uint32_t s) { return 1ul << (s - 1); }
 static void send_to_myself(uint32_t s, const void *info) {
     int64_t tid = castor_gate_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
     int64_t pid = castor_gate_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
