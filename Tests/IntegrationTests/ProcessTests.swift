@@ -30,7 +30,7 @@ extension Integration {
 
             let table = try workspace.castor("ps", recording.log).outputText.split(separator: "\n")
             workspace.expect(
-                table.count == 4 && table[0].hasPrefix(" ") && table[2].hasSuffix("  date +%N")
+                table.count == 4 && table[0].split(separator: " ").first == "PID" && table[2].hasSuffix("  date +%N")
                     && table[3].contains("exit 3"), table.joined(separator: "\n"))
         }
 
