@@ -114,7 +114,10 @@ final class RecordAgent {
             placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
             processes.see(ring.pointee.pid)
             moved += try drain(ring, i)
-            if state == CASTOR_RING_DONE, isDrained(ring, i) { free(ring, i) }
+            if state == CASTOR_RING_DONE, isDrained(ring, i) {
+                try appendRow(ring)  // of threads that an exec ended
+                free(ring, i)
+            }
         }
         return moved
     }
@@ -242,8 +245,23 @@ final class RecordAgent {
         }
         while try drainAll() > 0 {}
         for i in 0..<segment.ringsUsed where segment.state(segment.ring(i)) == CASTOR_RING_LIVE {
+            try appendRow(segment.ring(i))
             try appendPending(segment.ring(i), i)
         }
+    }
+
+    /// A row of operations on owned shards that nothing came after: others may have seen what it did.
+    private func appendRow(_ ring: UnsafeMutablePointer<castor_ring>) throws {
+        guard ring.pointee.stream < CASTOR_OWNERS else { return }
+        let progress = castor_progress_of(segment.base, ring.pointee.stream).pointee
+        let isPublished = ring.pointee.tail * 64 + UInt64(ring.pointee.packed) > ring.pointee.owned_at
+        if progress.count == progress.start || isPublished { return }
+        var entry = castor_entry()
+        entry.kind = CASTOR_EV_OWNED
+        entry.shard = UInt32.max
+        entry.object = progress.count
+        entry.value = progress.count - progress.start
+        try log.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// A call that began and will not return.
@@ -266,6 +284,7 @@ final class RecordAgent {
             processes.see(ring.pointee.pid)  // it may have started since the last look
             if processes.isAlive(ring.pointee.pid) { continue }
             while try drain(ring, i) > 0 {}
+            try appendRow(ring)
             try appendPending(ring, i)
             free(ring, i)
         }

@@ -258,11 +258,7 @@ final class ReplayAgent {
             case CASTOR_PARKED, CASTOR_WAIT_OTHERS: continue
             case CASTOR_WAIT_REAL: stuck += 1
             case CASTOR_WAIT_TURN:
-                let shard = ring.pointee.wait_shard
-                let now =
-                    shard == CASTOR_NO_SHARD
-                    ? castor_load(castor_segment_turn(segment.base)) : castor_load(castor_version(segment.base, shard))
-                if now >= ring.pointee.wait_version { return false }
+                if hasCome(ring.pointee.wait_shard) >= ring.pointee.wait_version { return false }
                 stuck += 1
             case CASTOR_WAIT_FEED:
                 if !isRead || castor_load(castor_ring_tail(ring)) != castor_load(castor_ring_head(ring)) {
@@ -273,6 +269,13 @@ final class ReplayAgent {
             }
         }
         return stuck > 0
+    }
+
+    /// How far that has come for which a thread waits: see CASTOR_WAIT_TURN.
+    private func hasCome(_ shard: UInt32) -> UInt64 {
+        if shard == CASTOR_NO_SHARD { return castor_load(castor_segment_turn(segment.base)) }
+        if shard < CASTOR_SHARDS { return castor_load(castor_version(segment.base, shard)) }
+        return castor_load(castor_progress_count(castor_progress_of(segment.base, shard - CASTOR_SHARDS)))
     }
 
     /// Whether threads wait for one that computes (or spins) far longer than it did in the recording: ten times as

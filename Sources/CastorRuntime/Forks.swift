@@ -80,10 +80,13 @@ private let monotonicClock: UInt64 = 1
     while i < used {
         let ring = castor_ring_at(segment, i)
         i &+= 1
-        var place = castor_place(stream: CASTOR_NO_SHARD, quiet: 0, events: 0)
+        var place = castor_place(stream: CASTOR_NO_SHARD, quiet: 0, events: 0, owned: 0)
         if ring != own, ring.pointee.pid == process.pointee.pid, isLive(ring) {
             if !isQuiet(ring) { waitUntilQuiet(ring, end: end) }
-            place = castor_place(stream: ring.pointee.stream, quiet: isQuiet(ring) ? 1 : 0, events: ring.pointee.events)
+            let progress = castor_progress_of(segment, ring.pointee.stream)
+            place = castor_place(
+                stream: ring.pointee.stream, quiet: isQuiet(ring) ? 1 : 0, events: ring.pointee.events,
+                owned: castor_load(castor_progress_count(progress)))
         }
         withUnsafeMutablePointer(to: &place) { writer.put(address($0), UInt64(MemoryLayout<castor_place>.stride)) }
     }
@@ -180,7 +183,8 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         let events = castor_load(castor_ring_events(r))
         let doing = castor_load32(castor_ring_waiting(r))
         if doing == CASTOR_PARKED || doing == CASTOR_WAIT_OTHERS { return true }
-        if events < place.events { return false }
+        let owned = castor_load(castor_progress_count(castor_progress_of(segment, place.stream)))
+        if events < place.events || owned < place.owned { return false }
         if place.quiet == 0 { return true }
         if doing == CASTOR_WAIT_REAL { return events > place.events }  // in a call that never returned
         return doing == CASTOR_WAIT_TURN && isAtFork

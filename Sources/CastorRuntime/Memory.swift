@@ -20,6 +20,7 @@ struct Mapping {
     @inline(__always) @_noLocks init() {}
 
     @inline(never) @_noLocks init(attaching f: Frame) {
+        process.pointee.shares = 1
         guard f.pointee.result > 0, let map = sharedMapping(ofSegment: f.pointee.a0) else { return }
         share(map, UInt64(f.pointee.result))
     }
@@ -31,6 +32,15 @@ struct Mapping {
         length = UInt64(MemoryLayout<castor_shared_map>.size) &+ map.length
     }
 
+    /// Not so what is only read and lies in a file of a disk, as the C library's tables do.
+    @_noLocks private func othersMayWrite(_ f: Frame) -> Bool {
+        if f.pointee.a3 & mapAnonymous != 0 || f.pointee.a2 & protWrite != 0 { return true }
+        var status: InlineArray<15, UInt64> = .init(repeating: 0)  // struct statfs: f_type first
+        return withUnsafeMutablePointer(to: &status) { p in
+            kernel(SYS_fstatfs, f.pointee.a4 & 0xffff_ffff, address(p)) != 0 || words(address(p))[0] == 0x0102_1994  // TMPFS_MAGIC
+        }
+    }
+
     /// Object files that the loader maps, or that are to run, are mapped again from their place; those that a linker or a
     /// debugger reads are data like any other.
     @inline(__always) @_noLocks private func isLoaded(_ f: Frame) -> Bool {
@@ -39,6 +49,7 @@ struct Mapping {
     }
 
     @inline(never) @_noLocks init(recording f: Frame) {
+        if isShared(f.pointee.a3), othersMayWrite(f) { process.pointee.shares = 1 }
         guard f.pointee.result > 0, f.pointee.a3 & mapAnonymous == 0 else { return }
         let fd = f.pointee.a4 & 0xffff_ffff
         var magic: UInt32 = 0

@@ -31,7 +31,7 @@ func castor_record_region(_ object: UInt64) {
     guard isRecording, let ring = castor_me().pointee.ring, ring.hasRoom() else { return }
     ring.next.pointee = attempt(CASTOR_EV_ATOMIC, CASTOR_OP_REGION &* 8, object)
     ring.next.pointee.shard = region.pointee.shard
-    ring.next.pointee.version = region.pointee.found >> 1
+    ring.next.pointee.version = castor_word_version(region.pointee.found)
     ring.next.pointee.stamp = castor_rdtsc()
     ring.next.pointee.payload = UInt32(truncatingIfNeeded: region.pointee.length)
     if region.pointee.length == 0 { return ring.publishEvent() }
@@ -49,6 +49,8 @@ func castor_record_region(_ object: UInt64) {
     }
     let shard = castor_load32(castor_ring_held(ring))
     if shard == 0 { return }
+    let owned = ownedBy(me)
+    if owned.pointee.inside != 0 { (owned.pointee.inside, owned.pointee.voided) = (0, 1) }
     let word = castor_version(segment, shard)
     castor_store(word, castor_load(word) & ~1)
     castor_store32(castor_ring_held(ring), 0)
@@ -114,13 +116,13 @@ func castor_poll() -> Int32 {
 // MARK: - Replay
 
 @inline(__always) @_noLocks private func expect(
-    _ me: Thread, _ kind: UInt16, _ nr: UInt16, _ object: UInt64, _ operands: UInt64
+    _ me: Thread, _ kind: UInt16, _ nr: UInt16, _ object: UInt64, _ operands: UInt64?
 ) -> castor_entry {
     let e = isLenient ? nextEntry(me, kind, nr) : nextEntry(me)
     if e.pointee.kind != kind || e.pointee.nr != nr || isOther(e.pointee.object, object)
-        || isOther(e.pointee.value, operands)
+        || isOther(e.pointee.value, operands ?? e.pointee.value)
     {
-        differ(me, e.pointee, attempt(kind, nr, object, 0, operands))
+        differ(me, e.pointee, attempt(kind, nr, object, 0, operands ?? 0))
     }
     return e.pointee
 }
@@ -173,12 +175,14 @@ func castor_replay_load(_ nr: UInt16, _ object: UInt64, _ value: UnsafeMutablePo
         if loads.pointee.done == loads.pointee.repeats { loads.pointee.repeats = 0 }
         return
     }
-    let entry = expect(me, CASTOR_EV_LOAD, nr, object, 0)
+    let entry = expect(me, CASTOR_EV_LOAD, nr, object, nil)
     waitTurn(ring, entry)
+    waitForOwner(ring, entry.value, slack: 0)
     finishEvent(me, ring, entry)
     (value[0], value[1]) = (UInt64(bitPattern: entry.result), entry.hash)
     castor_loads_next(loads).pointee = castor_load_seen(
-        address: object, version: entry.version, low: value[0], high: value[1], nr: nr, pad: (0, 0, 0))
+        address: object, version: entry.version, low: value[0], high: value[1], nr: nr, pad: 0,
+        writes: 0)
     loads.pointee.count &+= 1
     if isLenient { lenientValue(nr, object, value) }
 }

@@ -4,7 +4,7 @@ import CTSXShim
 
 @inline(__always) @_noLocks private func isOwnDoing(_ e: Entry) -> Bool {
     e.pointee.kind == CASTOR_EV_SYSCALL || e.pointee.kind == CASTOR_EV_SYMBOL || e.pointee.kind == CASTOR_EV_CLOCK
-        || e.pointee.kind >= CASTOR_EV_ATOMIC
+        || (e.pointee.kind >= CASTOR_EV_ATOMIC && e.pointee.kind != CASTOR_EV_TAKEN)
 }
 
 /// Whether a signal comes before this thread's next own event.
@@ -24,6 +24,12 @@ import CTSXShim
             waitTurn(ring, entry)
             passTurn(entry.shard)
             finishEvent(me, ring, entry)
+        case CASTOR_EV_TAKEN:
+            let entry = e.pointee
+            waitTurn(ring, entry)
+            waitForOwner(ring, entry.value, slack: UInt64(CASTOR_OWNED_SLACK))
+            passTurn(entry.shard)
+            finishEvent(me, ring, entry)
         case CASTOR_EV_FORK_CUT: waitForCut(me, ring, e.pointee)
         case CASTOR_EV_UNSUPPORTED: finishEvent(me, ring, e.pointee)
         case CASTOR_EV_END: park(me)
@@ -36,6 +42,7 @@ import CTSXShim
 /// the gate, whose frames can be unwound; here are only those that nobody expected.
 @inline(__always) @_noLocks func nextEntry(_ me: Thread) -> Entry {
     if me.pointee.loads.repeats != 0 { fewerRepeats(me) }
+    if me.pointee.owned.left != 0 { leavesRow(me) }
     let e = me.pointee.ring.unsafelyUnwrapped.peek()
     if isOwnDoing(e) { return e }
     while true {

@@ -14,9 +14,11 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         if pointee.forks != process.pointee.forks { return catchUp() }
         return hasRoom()
     }
-    /// Loads have been counted, or another thread has forked.
+    /// Operations have been counted, or another thread has forked.
     @inline(never) @_noLocks private func catchUp() -> Bool {
-        if pointee.forks == CASTOR_COUNTING { publishRepeats() }
+        if pointee.forks == CASTOR_COUNTING {
+            if ownedBy(castor_me()).pointee.state != CASTOR_ROW_NONE { publishRow() } else { publishRepeats() }
+        }
         return pointee.forks == process.pointee.forks ? hasRoom() : noticeFork()
     }
     /// Makes room for a line that belongs to the event before.
@@ -37,6 +39,9 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
     }
     @inline(never) @_noLocks func beginLine(_ length: UInt32) -> Bool {
         if pointee.forks != process.pointee.forks, !catchUp() { return false }
+        return beginLine(room: length)
+    }
+    @inline(__always) @_noLocks func beginLine(room length: UInt32) -> Bool {
         if pointee.packed &+ length > 64 { closeLine() }
         if pointee.packed != 0 || pointee.tail &- pointee.cached_head < pointee.mask { return true }
         return waitForRoom(from: pointee.tail &+ 1)

@@ -25,6 +25,7 @@ import CTSXShim
             ring.pointee.waiting = CASTOR_RUNNING
             ring.pointee.forks = 0  // a thread that begins after a fork says so, for it may have been made before
             ring.pointee.events = 0
+            ring.pointee.owned_at = UInt64.max
             let used = castor_segment_rings_used(s)
             while true {
                 let now = castor_load32(used)
@@ -50,6 +51,7 @@ import CTSXShim
     me.pointee.pid = UInt32(truncatingIfNeeded: kernel(SYS_getpid))
     me.pointee.tid = UInt32(truncatingIfNeeded: kernel(SYS_gettid))
     me.pointee.stream = stream
+    beginOwning(me)
     guard let ring = claimRing(stream, me, parent: parent) else {
         if castor_exchange32(stoppedWord, CASTOR_STOP_RINGS) == 0 {
             say("castor: too many threads at once; the program goes on, unrecorded")

@@ -44,6 +44,7 @@ import CTSXShim
     me.pointee.tables = lender.pointee.tables
     me.pointee.ring = lender.pointee.ring
     me.pointee.stream = lender.pointee.stream
+    beginOwning(me)
     me.pointee.tid = lender.pointee.tid
     me.pointee.pid = lender.pointee.pid
     me.pointee.borrowing = lender.pointee.borrowing

@@ -9,7 +9,7 @@ struct EventText {
     private static let kinds = [
         "none", "syscall", "begin", "symbol", "clock", "signal", "start", "exit", "fatal", "unsupported", "end",
         "cut", "seen", "exec",
-        "atomic", "load", "repeat", "value", "poll",
+        "atomic", "load", "repeat", "value", "poll", "taken", "owned",
     ]
     /// Bytes of a string or a payload that are shown.
     private static let previewLength = 48
@@ -50,6 +50,11 @@ struct EventText {
         return operation == Int(CASTOR_OP_REGION) ? "region" : operations[operation] + "_\(1 << (number & 7))"
     }
 
+    /// Where the owner of a shard stood: its stream, and how many operations it had done on shards of its own.
+    private static func place(_ place: UInt64) -> String {
+        "\(place & (1 << UInt64(CASTOR_WORD_BITS) - 1)) by stream \((place >> UInt64(CASTOR_WORD_BITS)) - 1)"
+    }
+
     // MARK: - Words
 
     /// What happened, without the stream and the order.
@@ -74,7 +79,14 @@ struct EventText {
             "executes \(programPath)"
                 + (entry.flags & CASTOR_UNRECORDED != 0 ? ", unrecorded" : " as stream \(entry.value)")
         case CASTOR_EV_FORK_CUT: "a fork finds the other threads at \(placesFound)"
-        case CASTOR_EV_ATOMIC, CASTOR_EV_LOAD: "\(name)(\(hex(entry.object))) = \(number(UInt64(bitPattern: entry.result)))"
+        case CASTOR_EV_ATOMIC: "\(name)(\(hex(entry.object))) = \(number(UInt64(bitPattern: entry.result)))"
+        case CASTOR_EV_LOAD:
+            "\(name)(\(hex(entry.object))) = \(number(UInt64(bitPattern: entry.result)))"
+                + (entry.value == 0 ? "" : ", after \(EventText.place(entry.value))")
+        case CASTOR_EV_TAKEN: "the shard is taken from its owner, after \(EventText.place(entry.value))"
+        case CASTOR_EV_OWNED:
+            "\(entry.value) operations on shards that the thread owns, then \(entry.object)"
+                + (entry.nr == 0 ? "" : ", without the last")
         case CASTOR_EV_REPEAT:
             "\(entry.value) loads repeat the last " + (entry.object == 1 ? "one" : "\(entry.object)")
         case CASTOR_EV_VALUE: "an instruction gave \(hex(UInt64(bitPattern: entry.result)))"

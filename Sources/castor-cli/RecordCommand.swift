@@ -29,6 +29,10 @@ enum RecordCommand: Command {
             "chaos", nil,
             "Schedule threads unfairly, so that rare interleavings come out: they are delayed, stopped and crowded at random."
         ),
+        .flag(
+            "all-atomics", nil,
+            "Log each operation on atomics, also of a thread that has been alone with a variable and is only counted there: "
+                + "slower and larger, for looking at their values in the log."),
         .flag("quiet", "q", "Say nothing but errors."),
         .flag(
             "no-rewrite", nil,
@@ -57,6 +61,7 @@ enum RecordCommand: Command {
             manifest.options["rewrite"] = "no"
             session.segment.pointee.options |= CASTOR_OPT_NO_REWRITE
         }
+        if arguments.flag("all-atomics") { session.segment.pointee.options |= CASTOR_OPT_NO_OWNERS }
         let signals = session.takeSignals()
         try session.startAgent(installation.agent, ["record", directory], input: manifest.json.text())
         try session.startProgram(

@@ -20,7 +20,8 @@ final class Session {
     init(mode: UInt32, shares: Bool = true) throws {
         let versions = 4096
         let waiters = versions + Int(CASTOR_SHARDS) * 8
-        let rings = (waiters + Int(CASTOR_SHARDS) * 4 + 4095) / 4096 * 4096
+        let progress = waiters + Int(CASTOR_SHARDS) * 4
+        let rings = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
         let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
         bytes = rings + Session.rings * ringBytes + shared
@@ -40,6 +41,7 @@ final class Session {
         segment.pointee.rings_offset = UInt64(rings)
         segment.pointee.versions_offset = UInt64(versions)
         segment.pointee.waiters_offset = UInt64(waiters)
+        segment.pointee.progress_offset = UInt64(progress)
         segment.pointee.bytes = UInt64(bytes)
         segment.pointee.next_stream = 1  // the main thread is stream 0
         segment.pointee.debug_stream = UInt32.max

@@ -142,7 +142,8 @@ extension Integration {
             let workspace = try Workspace()
             let turns = Series.count(soak: 10_000_000, reduced: 200_000) / threads
             let words = try AtomicGuest(name: "order", variant: variant).words(threads, turns)
-            let recording = try Recording.make(words, in: workspace, timeout: Series.isSoak ? 1200 : 180)
+            let recording = try Recording.make(
+                words, in: workspace, options: ["--all-atomics"], timeout: Series.isSoak ? 1200 : 180)
             try workspace.write("output", recording.outcome.output)
             let script = Repository.guestSource("atomics/order_check.py")
             let check = try Child([

@@ -1,10 +1,12 @@
 /// The compiler plane while a program is recorded or replayed: what its atomics, volatiles, non-deterministic
 /// instructions and inline assembly call (docs/INSTRUMENTATION.md).
 ///
-/// A shard's word is a version lock: twice the version, odd while an operation is under way. A write takes the lock, does
-/// the processor's own operation and logs the version that it found. A load reads word, value and word again, and logs a
-/// version at which the value held; it holds nobody up. Replay (Atomics.swift) lets a write go at its version, and a load
-/// from its version on.
+/// A shard's word is a version lock, odd while an operation is under way. A write takes the lock, does the processor's own
+/// operation and logs the version that it found. A load reads word, value and word again, and logs a version at which the
+/// value held; it holds nobody up. Replay (Plane.swift) lets a write go at its version, and a load from its version on.
+///
+/// A shard to which only one thread has written for a while is that thread's own: its operations there are not logged but
+/// counted, for nothing but the thread itself decides what they do. See castor_progress.
 ///
 /// The real operation stays a locked one, for code that was not instrumented and the kernel change the same words.
 #include "castor_plane.h"
@@ -18,6 +20,22 @@ enum { SPINS = 16, YIELDS = 4096 };
 static uint32_t shard_of(const void *p) {
     uint64_t hash = ((uint64_t)p >> 4) * 0x9e3779b97f4a7c15ul;
     return CASTOR_SHARD_ATOMICS + (uint32_t)(hash >> 40) % (CASTOR_SHARDS - CASTOR_SHARD_ATOMICS);
+}
+
+static inline int is_own(uint64_t word) { return word >> CASTOR_WORD_BITS == castor_self.owned.owner; }
+static inline int is_anothers(uint64_t word) { return word >> 63 && !is_own(word); }
+
+/// The word after a write that is logged. The first to write is the owner at once, others after four writes in a row.
+static inline __attribute__((always_inline)) uint64_t written(uint64_t found) {
+    enum { WRITER = 0x1fff, STREAK = 0x2000, OWNER = 0xe000 };
+    uint64_t last = found >> CASTOR_WORD_BITS, mine = castor_self.owned.owner;
+    if (last == mine) return found + 2;
+    if (mine == CASTOR_OWNS_NOTHING || castor_proc.shares) last = 0;
+    else if (!found) last = mine;
+    else if ((last ^ mine) & WRITER) last = mine & WRITER;
+    else last += STREAK;
+    if (last >= 3 * STREAK) last |= OWNER;
+    return last << CASTOR_WORD_BITS | (castor_word_version(found) + 1) << 1;
 }
 
 /// A process that was killed while one of its threads held a shard: nobody else would ever get it.
@@ -38,21 +56,32 @@ static __attribute__((noinline)) void wait_for(uint64_t *word, uint32_t shard, u
     if (*tries % YIELDS == 0 && now & 1) take_from_the_dead(word, now, shard);
 }
 
-/// Returns the even word that was found.
+static inline __attribute__((always_inline)) int lock(castor_ring *ring, uint64_t *word, uint32_t shard, uint64_t now) {
+    __atomic_store_n(&ring->held, shard, __ATOMIC_RELAXED);  // a fault in the operation gives it back
+    return __builtin_expect(__atomic_compare_exchange_n(word, &now, now + 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1);
+}
+static inline __attribute__((always_inline)) void unlock(castor_ring *ring, uint64_t *word, uint64_t now) {
+    __atomic_store_n(word, now, __ATOMIC_RELEASE);
+    __atomic_store_n(&ring->held, 0, __ATOMIC_RELAXED);
+}
+
+/// Returns the even word that was found, or NOT_TAKEN once recording has been given up.
+#define NOT_TAKEN (~0ull)
+static int take_from_owner(castor_ring *ring, uint64_t *word, uint32_t shard);
 static inline __attribute__((always_inline)) uint64_t take(castor_ring *ring, uint64_t *word, uint32_t shard) {
     unsigned tries = 0;
-    __atomic_store_n(&ring->held, shard, __ATOMIC_RELAXED);  // a fault in the operation gives it back
     for (;;) {
         uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
-        if (__builtin_expect(!(now & 1), 1) &&
-            __builtin_expect(__atomic_compare_exchange_n(word, &now, now + 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1))
-            return now;
-        wait_for(word, shard, &tries);
+        if (__builtin_expect(is_anothers(now), 0)) {
+            if (!take_from_owner(ring, word, shard)) return NOT_TAKEN;
+        } else {
+            if (__builtin_expect(!(now & 1), 1) && lock(ring, word, shard, now)) return now;
+            wait_for(word, shard, &tries);
+        }
     }
 }
 static inline __attribute__((always_inline)) void give(castor_ring *ring, uint64_t *word, uint64_t found) {
-    __atomic_store_n(word, found + 2, __ATOMIC_RELEASE);
-    __atomic_store_n(&ring->held, 0, __ATOMIC_RELAXED);
+    unlock(ring, word, written(found));
 }
 
 // MARK: - Events
@@ -62,13 +91,13 @@ static inline uint64_t operands(castor_u128 value, castor_u128 expected) {
     return (uint64_t)value ^ (uint64_t)(value >> 64) * 31 ^ (uint64_t)expected * 131 ^ (uint64_t)(expected >> 64) * 1031;
 }
 
-/// Signals come first, but not between loads that the log has as one.
+/// Signals come first, but not between operations that the log has as one event.
 static inline void settle(void) {
-    if (!castor_self.loads.repeats) castor_settle();
+    if (!castor_self.loads.repeats && !castor_self.owned.left) castor_settle();
 }
 
 /// Room for a small event.
-enum { WRITE_LENGTH = 32, LOAD_LENGTH = 24 };
+enum { WRITE_LENGTH = 32, LOAD_LENGTH = 32 };
 static inline __attribute__((always_inline)) int make_room(castor_ring *ring, uint32_t length) {
     if (__builtin_expect(ring->forks == castor_proc.forks && ring->packed && ring->packed + length <= 64, 1)) return 1;
     return castor_make_room(ring, length);
@@ -95,6 +124,87 @@ static inline __attribute__((always_inline)) void publish(
 
 #define NR(OP, LOG) (uint16_t)(CASTOR_OP_##OP * 8 + LOG)
 
+// MARK: - Owners
+
+/// The word stays the same while its owner writes; others see by this count that it has.
+static inline volatile uint32_t *owners_writes(uint32_t shard) { return castor_waiters(castor_seg, shard); }
+
+/// Where the owner of a shard stands. What it has done to the shard is counted before it can be seen.
+static uint64_t place_of_owner(uint64_t word) {
+    uint64_t id = word >> CASTOR_WORD_BITS & 0x1fff;
+    uint64_t count = castor_load(&castor_progress_of(castor_seg, (uint32_t)id - 1)->count);
+    return id << CASTOR_WORD_BITS | (count & ((1ull << CASTOR_WORD_BITS) - 1));
+}
+
+/// Returns 0 once recording has been given up; else there is room for a small event again.
+static __attribute__((noinline)) int take_from_owner(castor_ring *ring, uint64_t *word, uint32_t shard) {
+    unsigned tries = 0;
+    for (;;) {
+        uint64_t now = castor_load(word);
+        if (!is_anothers(now)) return 1;
+        if (!(now & 1) && lock(ring, word, shard, now)) {
+            uint64_t place = place_of_owner(now);
+            unlock(ring, word, (castor_word_version(now) + 1) << 1);
+            publish_stamped(ring, CASTOR_EV_TAKEN, 0, shard, castor_word_version(now), 0, 0, place);
+            return castor_make_room(ring, WRITE_LENGTH);
+        }
+        wait_for(word, shard, &tries);
+    }
+}
+
+/// The first to read a shard that nobody has written to owns it. Returns the word.
+static __attribute__((noinline)) uint64_t claim(uint64_t *word) {
+    uint64_t now = 0, mine = castor_self.owned.owner << CASTOR_WORD_BITS;
+    if (castor_self.owned.owner == CASTOR_OWNS_NOTHING || castor_proc.shares) return 0;
+    return __atomic_compare_exchange_n(word, &now, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? mine : now;
+}
+
+/// What the log has to have before a row begins. ring->forks is out of step while one goes on, so that every event comes by
+/// castor_make_room first.
+static __attribute__((noinline)) int begin_row(castor_ring *ring) {
+    castor_owned *o = &castor_self.owned;
+    if (castor_proc.shares) return 0;
+    if (o->state != CASTOR_ROW_NONE && o->forks == castor_proc.forks) return 1;
+    if (!castor_make_room(ring, WRITE_LENGTH)) return 0;
+    o->forks = ring->forks;
+    o->hash = 0;
+    o->state = CASTOR_ROW_BEGUN;
+    ring->forks = CASTOR_COUNTING;
+    return 1;
+}
+static inline __attribute__((always_inline)) int enter_row(castor_ring *ring) {
+    const castor_owned *o = &castor_self.owned;
+    if (__builtin_expect(o->state == CASTOR_ROW_GOING && o->forks == castor_proc.forks, 1)) return 1;
+    return begin_row(ring);
+}
+
+/// The first of a row is counted with a fence, so that who reads the count of the row before knows that no load has come
+/// after it.
+static inline __attribute__((always_inline)) void count(castor_owned *o) {
+    uint64_t *word = &o->progress->count;
+    if (__builtin_expect(o->state == CASTOR_ROW_GOING, 1)) return castor_store(word, *word + 1);
+    __atomic_exchange_n(word, *word + 1, __ATOMIC_SEQ_CST);
+    o->state = CASTOR_ROW_GOING;
+}
+
+/// What a row's hash has of an operation.
+static inline void mix(const void *p, uint16_t nr, castor_u128 old, uint64_t given) {
+    castor_owned_mix(&castor_self.owned, (uint64_t)p ^ (uint64_t)nr << 48, operands(old, 0) + given * 3);
+}
+
+/// Replay: whether the operation is one of a row. Afterwards, with what it gave: replayed.
+static inline __attribute__((always_inline)) int replay_in_row(void) {
+    return castor_self.owned.left || (!castor_self.loads.repeats && castor_replay_row());
+}
+static inline __attribute__((always_inline)) void replayed_in_row(const void *p, uint16_t nr, castor_u128 old, uint64_t given) {
+    castor_owned *o = &castor_self.owned;
+    castor_progress *progress = o->progress;
+    mix(p, nr, old, given);
+    uint64_t now = progress->count + 1;
+    __atomic_exchange_n(&progress->count, now, __ATOMIC_SEQ_CST);
+    if (--o->left == 0 || __atomic_load_n(&progress->waiters, __ATOMIC_RELAXED)) castor_replayed_in_row(p, nr);
+}
+
 /// Memory that faults does so here, before anything is held or expected.
 #define TOUCH(p) (void)*(const volatile uint8_t *)(p)
 /// Memory that may only be read: recording finds out in the operation, of which nothing is then logged.
@@ -107,6 +217,11 @@ static inline __attribute__((always_inline)) void publish(
         if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
             settle();                                                                                       \
             TOUCH_TO_WRITE(p);                                                                              \
+            if (replay_in_row()) {                                                                          \
+                T now_ = operation;                                                                         \
+                replayed_in_row(p, nr, now_, operands(value, expected));                                    \
+                return now_;                                                                                \
+            }                                                                                               \
             castor_u128 old_;                                                                               \
             uint32_t shard_ = castor_replay_write(nr, (uint64_t)(p), operands(value, expected), (uint64_t *)&old_); \
             (void)operation;                                                                                \
@@ -115,18 +230,38 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary_at(p);                                                                              \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return operation;                                    \
+        if (!ring_) return operation;                                                                       \
         uint32_t shard_ = shard_of(p);                                                                      \
-        uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
-        uint64_t found_ = take(ring_, word_, shard_);                                                       \
+        uint64_t *word_ = castor_version(castor_seg, shard_), found_;                                       \
+        IN_ROW(ring_, word_, shard_, {                                                                      \
+            T old_ = operation;                                                                             \
+            END_IN_ROW(ring_, word_, shard_);                                                               \
+            mix(p, nr, old_, operands(value, expected));                                                    \
+            return old_;                                                                                    \
+        })                                                                                                  \
+        if (!make_room(ring_, WRITE_LENGTH) || (found_ = take(ring_, word_, shard_)) == NOT_TAKEN) return operation; \
         T old_ = operation;                                                                                 \
         give(ring_, word_, found_);                                                                         \
-        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, found_ >> 1, p, old_, value, expected);                \
+        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, castor_word_version(found_), p, old_, value, expected);         \
         return old_;                                                                                        \
     } while (0)
 
+/// Does `body` if the shard is this thread's own: between its count and END_IN_ROW the shard is locked.
+#define IN_ROW(ring, word, shard, body)                                                                     \
+    {                                                                                                       \
+        castor_owned *own_ = &castor_self.owned;                                                            \
+        uint64_t now_;                                                                                      \
+        if (is_own(castor_load(word)) && enter_row(ring) && !((now_ = castor_load(word)) & 1) &&            \
+            is_own(now_) && lock(ring, word, shard, now_)) {                                                \
+            own_->inside = 1;                                                                               \
+            count(own_);                                                                                    \
+            body                                                                                            \
+        }                                                                                                   \
+    }
+#define END_IN_ROW(ring, word, shard) (castor_self.owned.inside = 0, ++*owners_writes(shard), unlock(ring, word, now_))
+
 /// A plain store is not compared: what it writes may be a structure's padding, which has no value. Replay writes what was
-/// written.
+/// written, where the log has it.
 #define PLAIN_STORE(T, p, nr, value, write)                                                                 \
     do {                                                                                                    \
         if (!castor_is_ordered()) return write(p, value);                                                   \
@@ -134,6 +269,10 @@ static inline __attribute__((always_inline)) void publish(
         if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
             settle();                                                                                       \
             TOUCH_TO_WRITE(p);                                                                              \
+            if (replay_in_row()) {                                                                          \
+                write(p, value);                                                                            \
+                return replayed_in_row(p, nr, 0, 0);                                                        \
+            }                                                                                               \
             castor_u128 written_;                                                                           \
             uint32_t shard_ = castor_replay_write(nr, (uint64_t)(p), 0, (uint64_t *)&written_);             \
             write(p, (T)written_);                                                                          \
@@ -141,13 +280,19 @@ static inline __attribute__((always_inline)) void publish(
         }                                                                                                   \
         castor_boundary();                                                                                  \
         castor_ring *ring_ = castor_self.ring;                                                              \
-        if (!ring_ || !make_room(ring_, WRITE_LENGTH)) return write(p, value);                              \
+        if (!ring_) return write(p, value);                                                                 \
         uint32_t shard_ = shard_of(p);                                                                      \
-        uint64_t *word_ = castor_version(castor_seg, shard_);                                               \
-        uint64_t found_ = take(ring_, word_, shard_);                                                       \
+        uint64_t *word_ = castor_version(castor_seg, shard_), found_;                                       \
+        IN_ROW(ring_, word_, shard_, {                                                                      \
+            write(p, value);                                                                                \
+            END_IN_ROW(ring_, word_, shard_);                                                               \
+            return mix(p, nr, 0, 0);                                                                        \
+        })                                                                                                  \
+        if (!make_room(ring_, WRITE_LENGTH) || (found_ = take(ring_, word_, shard_)) == NOT_TAKEN)          \
+            return write(p, value);                                                                         \
         write(p, value);                                                                                    \
         give(ring_, word_, found_);                                                                         \
-        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, found_ >> 1, p, value, 0, 0);                          \
+        publish(ring_, CASTOR_EV_ATOMIC, nr, shard_, castor_word_version(found_), p, value, 0, 0);                   \
     } while (0)
 
 // MARK: - Loads
@@ -168,17 +313,20 @@ static __attribute__((noinline)) int is_repeat(castor_loads *l, const castor_loa
 }
 
 static inline __attribute__((always_inline)) void publish_load(
-    castor_ring *ring, uint16_t nr, uint32_t shard, uint64_t version, const void *p, castor_u128 value) {
+    castor_ring *ring, uint16_t nr, uint32_t shard, uint64_t found, const void *p, castor_u128 value) {
     castor_loads *l = &castor_self.loads;
-    castor_load_seen now = {(uint64_t)p, version, (uint64_t)value, (uint64_t)(value >> 64), nr, {0}};
+    castor_load_seen now = {
+        (uint64_t)p, found >> 1, (uint64_t)value, (uint64_t)(value >> 64), nr, 0, *owners_writes(shard)};
     // ring->forks is out of step while loads are counted, so that every other event comes by castor_make_room first.
-    if (l->events == ring->events && castor_proc.forks == l->forks && is_repeat(l, &now)) {
+    if (l->events == ring->events && castor_proc.forks == l->forks && castor_self.owned.state == CASTOR_ROW_NONE &&
+        is_repeat(l, &now)) {
         l->repeats++;
         ring->forks = CASTOR_COUNTING;
         return;
     }
+    uint64_t place = is_anothers(found) ? place_of_owner(found) : 0;  // not before `writes` was read
     if (!make_room(ring, LOAD_LENGTH)) return;
-    publish(ring, CASTOR_EV_LOAD, nr, shard, version, p, value, 0, 0);
+    publish(ring, CASTOR_EV_LOAD, nr, shard, castor_word_version(found), p, value, place, 0);
     l->seen[l->count++ % CASTOR_LOADS] = now;
     l->events = ring->events;
     l->forks = ring->forks;
@@ -190,6 +338,11 @@ static inline __attribute__((always_inline)) void publish_load(
         TOUCH(p);                                                                            \
         if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                       \
             settle();                                                                        \
+            if (replay_in_row()) {                                                           \
+                T now_ = operation;                                                          \
+                replayed_in_row(p, nr, now_, 0);                                             \
+                return now_;                                                                 \
+            }                                                                                \
             castor_u128 value_;                                                              \
             castor_replay_load(nr, (uint64_t)(p), (uint64_t *)&value_);                      \
             return (T)value_;                                                                \
@@ -198,9 +351,21 @@ static inline __attribute__((always_inline)) void publish_load(
         castor_ring *ring_ = castor_self.ring;                                               \
         if (!ring_) return operation;                                                        \
         uint32_t shard_ = shard_of(p);                                                       \
-        uint64_t *word_ = castor_version(castor_seg, shard_), found_;                        \
+        uint64_t *word_ = castor_version(castor_seg, shard_), found_ = castor_load(word_);   \
         unsigned tries_ = 0;                                                                 \
         T value_;                                                                            \
+        if (__builtin_expect(!found_, 0)) found_ = claim(word_);                             \
+        if (is_own(found_) && enter_row(ring_)) {                                            \
+            count(&castor_self.owned);                                                       \
+            found_ = castor_load(word_);                                                     \
+            value_ = operation;                                                              \
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);                                         \
+            if (__builtin_expect(!(found_ & 1) && is_own(found_) && castor_load(word_) == found_, 1)) { \
+                mix(p, nr, value_, 0);                                                       \
+                return value_;                                                               \
+            }                                                                                \
+            castor_self.owned.voided = 1;                                                    \
+        }                                                                                    \
         for (;;) {                                                                           \
             found_ = castor_load(word_);                                                     \
             if (__builtin_expect(!(found_ & 1), 1)) {                                        \
@@ -210,7 +375,7 @@ static inline __attribute__((always_inline)) void publish_load(
             }                                                                                \
             wait_for(word_, shard_, &tries_);                                                \
         }                                                                                    \
-        publish_load(ring_, nr, shard_, found_ >> 1, p, value_);                             \
+        publish_load(ring_, nr, shard_, found_, p, value_);                                  \
         return value_;                                                                       \
     } while (0)
 
@@ -352,8 +517,9 @@ EXPORT void __castor_region_begin(void *p) {
     castor_boundary();
     castor_ring *ring = castor_self.ring;
     if (!ring || !make_room(ring, LOAD_LENGTH)) return;
-    r->shard = shard_of(p);
-    r->found = take(ring, castor_version(castor_seg, r->shard), r->shard);
+    uint32_t shard = shard_of(p);
+    if ((r->found = take(ring, castor_version(castor_seg, shard), shard)) == NOT_TAKEN) return;
+    r->shard = shard;
     enter(r);
 }
 

@@ -3,7 +3,7 @@
 /// Everything here lives in one shared memory segment (a memfd) that castor creates, the runtime maps at
 /// `CASTOR_SEGMENT_ADDRESS` and the agent maps anywhere:
 ///
-///     segment header | shard versions | shard waiters | ring 0 | ring 1 | … | ring (ring_count - 1)
+///     segment header | shard versions | shard waiters | progress of streams | ring 0 | … | ring (ring_count - 1)
 ///
 /// Whatever the program published before it died, SIGKILL included, is still there for the agent to drain.
 /// Sizes are asserted below and, for Swift, in `Layout.swift`; padding is by hand because Swift does not
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 5u
+#define CASTOR_ABI_VERSION 6u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -60,7 +60,7 @@ enum : uint16_t {
     /// what it wrote.
     CASTOR_EV_ATOMIC = 14,
     /// A load of the compiler plane: as above, result and hash are the value. It takes no version: it holds from `version`
-    /// on.
+    /// on, and from where the shard's owner stood then (value: a place, see castor_progress; 0: the shard had none).
     CASTOR_EV_LOAD = 15,
     /// `value` more loads that read what the last `object` loads read, in turns, at the same versions.
     CASTOR_EV_REPEAT = 16,
@@ -68,6 +68,12 @@ enum : uint16_t {
     CASTOR_EV_VALUE = 17,
     /// Signals are handled at the thread's `value`th poll.
     CASTOR_EV_POLL = 18,
+    /// Comes before an operation that may write: its shard is taken from its owner, who stood at the place in `value`.
+    CASTOR_EV_TAKEN = 19,
+    /// From here on `value` operations in a row on shards that the thread owned; no other event tells of them. object: the
+    /// thread's count of such operations after them; hash: of what they were given and gave, 0: not known; nr 1: the last
+    /// one was counted and not done.
+    CASTOR_EV_OWNED = 20,
 };
 
 /// What an event of the compiler plane did. `castor_entry.nr` is this × 8 + log2 of the size.
@@ -99,6 +105,38 @@ enum : uint32_t {
 };
 
 #define CASTOR_NO_SHARD 0xffffffffu
+
+// MARK: - Owners
+
+// A shard of the compiler plane whose last writes all came from one thread is owned by it. What the owner does there is not
+// logged one by one but counted, in castor_progress.count of its stream, before it is done. Others log where the owner stood
+// (a place: stream + 1 in bits 48 and up, count below) when they read the shard or take it away, and wait for that on replay.
+//
+// The shard's word while recording: bit 0 lock | 1–47 version | 48–60 the last writer's stream + 1 | 61–62 writes in a row
+// before its last, up to 3 | 63 it is the owner.
+#define CASTOR_WORD_BITS 48
+/// Streams from this one on own nothing.
+#define CASTOR_OWNERS 8190u
+/// The upper bits of no word.
+#define CASTOR_OWNS_NOTHING 0xffffu
+/// An owner's load is no locked instruction, so that who takes the shard may read a count that loads of the same row have
+/// already passed: by no more of them than a processor holds back stores (about 110 on the largest). Replay waits for so
+/// many more, or for the end of the row.
+#define CASTOR_OWNED_SLACK 256u
+
+/// How far a stream has come with operations on shards that it owned. One cache line.
+typedef struct castor_progress {
+    uint64_t count;
+    /// Recording: how many of them the log has. Replay: the count before and after the row that is being done.
+    uint64_t start, end;
+    /// Replay: threads that sleep on the low half of `count`, and the least count that one of them waits for.
+    uint64_t wanted;
+    uint32_t waiters;
+    uint32_t pad[7];
+} castor_progress;
+_Static_assert(sizeof(castor_progress) == 64, "a line");
+
+// MARK: - Entries
 
 /// One event: one cache line. Its payload follows in whole lines.
 typedef struct castor_entry {
@@ -139,6 +177,7 @@ enum : uint16_t {
     CASTOR_SMALL_LOAD = 2u << 9,
     CASTOR_SMALL_CLOCK = 3u << 9,
     CASTOR_SMALL_VALUE_EVENT = 4u << 9,
+    CASTOR_SMALL_OWNED = 5u << 9,
     // bits 0–8: nr
 };
 /// The events of a stream have a time stamp when the last that had one is so many before: those that could be small, and
@@ -153,6 +192,8 @@ typedef struct castor_place {
     /// It was inside a call; else it may have gone on a little before the fork.
     uint32_t quiet;
     uint64_t events;
+    /// Its count of operations on shards that it owned.
+    uint64_t owned;
 } castor_place;
 
 /// The signal by which libc cancels threads. Programs cannot use it.
@@ -183,7 +224,8 @@ enum : uint32_t {
     CASTOR_RUNNING = 0,
     /// Waits for the agent to feed its ring.
     CASTOR_WAIT_FEED = 1,
-    /// Waits until shard `wait_shard` reaches `wait_version` (total order: until the turn does).
+    /// Waits until shard `wait_shard` reaches `wait_version` (total order: until the turn does). From CASTOR_SHARDS on: until
+    /// the stream of that number beyond it has come so far with operations on shards that it owns.
     CASTOR_WAIT_TURN = 2,
     /// Inside the real pthread function, after its turn.
     CASTOR_WAIT_REAL = 3,
@@ -221,7 +263,10 @@ typedef struct castor_ring {
     uint32_t packed;
     /// Recording: the count of events (its low half) when the last had a time stamp.
     uint32_t stamped;
-    uint32_t pad1[3];
+    uint32_t pad1;
+    /// Recording: where the event of operations on owned shards is being published (64 × tail + packed); ~0: none is. It is
+    /// in the log when the ring has come further.
+    uint64_t owned_at;
     // identity
     uint32_t stream;
     uint32_t state;
@@ -255,6 +300,7 @@ enum : uint32_t {
     CASTOR_OPT_NO_REWRITE = 1u << 3, ///< every system call traps: no site is rewritten
     CASTOR_OPT_LENIENT = 1u << 4,    ///< replay of another build than the recorded one: see castor_lenient
     CASTOR_OPT_SANITIZED = 1u << 5,  ///< and it is one with a sanitizer
+    CASTOR_OPT_NO_OWNERS = 1u << 6,  ///< recording: no shard is owned, every operation of the compiler plane is logged
 };
 /// What `castor_report.kind` says went wrong in replay.
 enum : uint32_t {
@@ -358,7 +404,8 @@ typedef struct castor_segment {
     uint64_t ring_bytes;      ///< header and slots of one ring
     uint64_t rings_offset;
     uint64_t versions_offset; ///< CASTOR_SHARDS × uint64_t
-    uint64_t waiters_offset;  ///< CASTOR_SHARDS × uint32_t
+    uint64_t waiters_offset;  ///< CASTOR_SHARDS × uint32_t; recording: counts what owners have written
+    uint64_t progress_offset; ///< (CASTOR_OWNERS + 1) × castor_progress
     uint64_t bytes;
     /// Replay: the stream at whose start the process waits for a debugger, else CASTOR_NO_SHARD; and its process there.
     uint32_t debug_stream, debug_pid;
@@ -372,7 +419,6 @@ typedef struct castor_segment {
     /// Replay: signal number the recorded program died of, else 0; exit code in `final_code`.
     uint32_t final_signal;
     uint32_t final_code;
-    uint32_t pad0[2];
     uint32_t unsupported;     ///< count of unsupported calls met
     uint32_t finished;        ///< replay: every thread came to its end
     // the agent's line

@@ -71,6 +71,11 @@ CASTOR_INLINE uint64_t *_Nonnull castor_version(castor_segment *_Nonnull s, uint
 CASTOR_INLINE uint32_t *_Nonnull castor_waiters(castor_segment *_Nonnull s, uint32_t shard) {
     return (uint32_t *)((char *)s + s->waiters_offset) + shard;
 }
+CASTOR_INLINE uint64_t castor_word_version(uint64_t word) { return (word & ((1ull << CASTOR_WORD_BITS) - 1)) >> 1; }
+/// Streams that own nothing share the last one, which nobody waits for.
+CASTOR_INLINE castor_progress *_Nonnull castor_progress_of(castor_segment *_Nonnull s, uint32_t stream) {
+    return (castor_progress *)((char *)s + s->progress_offset) + (stream < CASTOR_OWNERS ? stream : CASTOR_OWNERS);
+}
 CASTOR_INLINE castor_ring *_Nonnull castor_ring_at(castor_segment *_Nonnull s, uint32_t index) {
     return (castor_ring *)((char *)s + s->rings_offset + s->ring_bytes * index);
 }
@@ -86,7 +91,7 @@ CASTOR_INLINE uint64_t *_Nonnull castor_ring_tail(castor_ring *_Nonnull r) { ret
 CASTOR_INLINE uint64_t castor_unpack(const void *_Nonnull at, castor_entry *_Nonnull e) {
     const uint64_t *from = (const uint64_t *)at, *start = from;
     uint64_t word = *from++;
-    e->kind = (uint16_t)(0x11040f0e03ull >> ((word >> 9 & 7) * 8) & 0xff);
+    e->kind = (uint16_t)(0x1411040f0e03ull >> ((word >> 9 & 7) * 8) & 0xff);
     e->nr = word & 511;
     e->shard = (word >> 16 & 0xffff) == 0xffff ? CASTOR_NO_SHARD : (uint32_t)(word >> 16 & 0xffff);
     e->version = word >> 32;
@@ -147,6 +152,12 @@ CASTOR_FIELD(ring, events, uint64_t)
 CASTOR_FIELD(ring, held, uint32_t)
 CASTOR_FIELD(ring, deferred, uint64_t)
 CASTOR_FIELD(ring, not_before, uint64_t)
+CASTOR_FIELD(ring, owned_at, uint64_t)
+CASTOR_FIELD(progress, count, uint64_t)
+CASTOR_FIELD(progress, start, uint64_t)
+CASTOR_FIELD(progress, end, uint64_t)
+CASTOR_FIELD(progress, wanted, uint64_t)
+CASTOR_FIELD(progress, waiters, uint32_t)
 CASTOR_FIELD(segment, agent_sleeping, uint32_t)
 CASTOR_FIELD(segment, finished, uint32_t)
 CASTOR_FIELD(segment, next_stream, uint32_t)

@@ -20,7 +20,8 @@ final class TestSegment: @unchecked Sendable {
         let ringBytes = Int(CASTOR_RING_HEADER) + slots * 64
         let versions = 4096
         let waiters = versions + Int(CASTOR_SHARDS) * 8
-        let first = waiters + Int(CASTOR_SHARDS) * 4
+        let progress = waiters + Int(CASTOR_SHARDS) * 4
+        let first = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
         bytes = first + rings * ringBytes
         let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
         memset(memory, 0, bytes)
@@ -35,6 +36,7 @@ final class TestSegment: @unchecked Sendable {
         header.pointee.ring_bytes = UInt64(ringBytes)
         header.pointee.versions_offset = UInt64(versions)
         header.pointee.waiters_offset = UInt64(waiters)
+        header.pointee.progress_offset = UInt64(progress)
         header.pointee.rings_offset = UInt64(first)
         header.pointee.bytes = UInt64(bytes)
         header.pointee.next_stream = 1

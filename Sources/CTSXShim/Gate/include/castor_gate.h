@@ -67,7 +67,8 @@ typedef struct castor_cache {
 #define CASTOR_LOADS 8u
 typedef struct castor_load_seen {
     uint64_t address, version, low, high;
-    uint16_t nr, pad[3];
+    uint16_t nr, pad;
+    uint32_t writes;           ///< recording: by the shard's owner
 } castor_load_seen;
 typedef struct castor_loads {
     uint64_t events;           ///< recording: the ring's count of events after the last of them
@@ -82,13 +83,34 @@ typedef struct castor_loads {
 /// `castor_ring.forks` while loads are counted: in step with no process.
 #define CASTOR_COUNTING 0xffffffffu
 CASTOR_INLINE int castor_same_load(const castor_load_seen *_Nonnull a, const castor_load_seen *_Nonnull b) {
-    return a->address == b->address && a->version == b->version && a->low == b->low && a->high == b->high && a->nr == b->nr;
+    return a->address == b->address && a->version == b->version && a->low == b->low && a->high == b->high && a->nr == b->nr &&
+           a->writes == b->writes;
 }
 CASTOR_INLINE castor_load_seen *_Nonnull castor_loads_repeated(castor_loads *_Nonnull l) {
     uint64_t turn = l->period ? l->done % l->period : 0;
     return &l->seen[(l->count - l->period + turn) % CASTOR_LOADS];
 }
 CASTOR_INLINE castor_load_seen *_Nonnull castor_loads_next(castor_loads *_Nonnull l) { return &l->seen[l->count % CASTOR_LOADS]; }
+
+/// Operations on shards that the thread owns: see castor_progress.
+typedef struct castor_owned {
+    castor_progress *_Nullable progress;
+    uint64_t hash;             ///< of the row so far
+    uint64_t left;             ///< replay: so many of the row are still to come
+    uint64_t expected;         ///< replay: the row's hash, 0: not known
+    uint64_t owner;            ///< recording: the upper bits of the words of shards that this thread owns
+    uint32_t forks;            ///< recording: what castor_ring.forks is, while that says CASTOR_COUNTING
+    uint8_t state;             ///< recording: CASTOR_ROW_*
+    uint8_t inside;            ///< recording: between the count and the end of one that may write
+    uint8_t voided;            ///< the row's last one is counted and not done
+    uint8_t pad;
+} castor_owned;
+enum : uint8_t { CASTOR_ROW_NONE = 0, CASTOR_ROW_BEGUN = 1, CASTOR_ROW_GOING = 2 };
+/// One more operation of the row: what it was about, and its values.
+CASTOR_INLINE void castor_owned_mix(castor_owned *_Nonnull o, uint64_t what, uint64_t values) {
+    uint64_t h = o->hash;
+    o->hash = ((h << 5 | h >> 59) ^ what ^ values * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
+}
 
 /// A region of the compiler plane that the thread is in.
 #define CASTOR_REGION_BYTES 256u
@@ -146,6 +168,7 @@ typedef struct castor_thread {
     uint64_t looks_place;      ///< that event's number
     uint64_t looks_since;      ///< and when there had been very many of them (ns)
     castor_loads loads;
+    castor_owned owned;
     castor_region region;
     castor_cache caches[CASTOR_CLASSES];
     castor_unrest unrest;      ///< chaos
@@ -198,6 +221,8 @@ typedef struct castor_process {
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
     uint32_t busy;             ///< chaos: threads that do not wait for input, as far as is known
     uint32_t dying;            ///< recording: the process id, once a thread dies of a fault (futex word)
+    uint32_t shares;           ///< recording: it maps memory that others may write without a word, so its threads own nothing
+    uint32_t pad;
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
@@ -222,6 +247,7 @@ CASTOR_ARRAY(process, streams, uint64_t)
 CASTOR_INLINE castor_lender *_Nonnull castor_lender_at(castor_thread *_Nonnull t, uint32_t i) { return &t->vforks[i % CASTOR_VFORKS]; }
 CASTOR_ARRAY(process, attached, uint64_t)
 CASTOR_FIELD(thread, loads, castor_loads)
+CASTOR_FIELD(thread, owned, castor_owned)
 CASTOR_FIELD(thread, region, castor_region)
 CASTOR_ARRAY(region, bytes, uint8_t)
 CASTOR_INLINE castor_cache *_Nonnull castor_thread_cache(castor_thread *_Nonnull t, uint64_t i) { return &t->caches[i]; }
@@ -439,6 +465,10 @@ CASTOR_NOLOCKS CASTOR_HIDDEN uint32_t castor_replay_write(
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_replayed_write(uint32_t shard);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_replay_load(uint16_t nr, uint64_t object, uint64_t *_Nonnull value);
 CASTOR_NOLOCKS CASTOR_HIDDEN uint32_t castor_replay_region(uint64_t object);
+/// Whether the next operation is of a row on shards that the thread owned. Afterwards, once it is counted and when the row
+/// ends or somebody waits: the second.
+CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_replay_row(void);
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_replayed_in_row(const void *_Nonnull object, uint16_t nr);
 
 // MARK: - The symbol plane's side
 
