@@ -52,7 +52,7 @@ func castor_record_region(_ object: UInt64) {
     let owned = ownedBy(me)
     if owned.pointee.inside != 0 { (owned.pointee.inside, owned.pointee.voided) = (0, 1) }
     let word = castor_version(segment, shard)
-    castor_store(word, castor_load(word) & ~1)
+    castor_store(word, castor_load(word) & ~CASTOR_WORD_LOCKS)
     castor_store32(castor_ring_held(ring), 0)
 }
 
@@ -181,8 +181,7 @@ func castor_replay_load(_ nr: UInt16, _ object: UInt64, _ value: UnsafeMutablePo
     finishEvent(me, ring, entry)
     (value[0], value[1]) = (UInt64(bitPattern: entry.result), entry.hash)
     castor_loads_next(loads).pointee = castor_load_seen(
-        address: object, version: entry.version, low: value[0], high: value[1], nr: nr, pad: 0,
-        writes: 0)
+        address: object, version: entry.version, low: value[0], high: value[1], writes: 0, nr: nr, pad: (0, 0, 0))
     loads.pointee.count &+= 1
     if isLenient { lenientValue(nr, object, value) }
 }

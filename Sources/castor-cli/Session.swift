@@ -19,7 +19,7 @@ final class Session {
     /// `shares`: with room for what processes of a replay map shared. A sanitizer leaves none.
     init(mode: UInt32, shares: Bool = true) throws {
         let versions = 4096
-        let waiters = versions + Int(CASTOR_SHARDS) * 8
+        let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let rings = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64

@@ -1,7 +1,7 @@
 /// The compiler plane while a program is recorded or replayed: what its atomics, volatiles, non-deterministic
 /// instructions and inline assembly call (docs/INSTRUMENTATION.md).
 ///
-/// A shard's word is a version lock, odd while an operation is under way. A write takes the lock, does the processor's own
+/// A shard's word is a version lock, odd while an operation is under way (castor_abi.h, Owners). A write takes the lock, does the processor's own
 /// operation and logs the version that it found. A load reads word, value and word again, and logs a version at which the
 /// value held; it holds nobody up. Replay (Plane.swift) lets a write go at its version, and a load from its version on.
 ///
@@ -25,17 +25,19 @@ static uint32_t shard_of(const void *p) {
 static inline int is_own(uint64_t word) { return word >> CASTOR_WORD_BITS == castor_self.owned.owner; }
 static inline int is_anothers(uint64_t word) { return word >> 63 && !is_own(word); }
 
-/// The word after a write that is logged. The first to write is the owner at once, others after four writes in a row.
+/// The word after a write that is logged. The first to write is the owner at once; others are after four writes in a row, if
+/// the version says so: to take a shard to and fro costs more than to log what is done to it.
 static inline __attribute__((always_inline)) uint64_t written(uint64_t found) {
-    enum { WRITER = 0x1fff, STREAK = 0x2000, OWNER = 0xe000 };
+    enum { WRITER = 0x1fff, STREAK = 0x2000, OWNER = 0xe000, TAKES = 16 };
     uint64_t last = found >> CASTOR_WORD_BITS, mine = castor_self.owned.owner;
     if (last == mine) return found + 2;
     if (mine == CASTOR_OWNS_NOTHING || castor_proc.shares) last = 0;
     else if (!found) last = mine;
     else if ((last ^ mine) & WRITER) last = mine & WRITER;
-    else last += STREAK;
-    if (last >= 3 * STREAK) last |= OWNER;
-    return last << CASTOR_WORD_BITS | (castor_word_version(found) + 1) << 1;
+    else if (last < 3 * STREAK) last += STREAK;
+    uint64_t version = castor_word_version(found) + 1;
+    if (last >= 3 * STREAK && version % TAKES == 0) last |= OWNER;
+    return last << CASTOR_WORD_BITS | version << 1;
 }
 
 /// A process that was killed while one of its threads held a shard: nobody else would ever get it.
@@ -46,19 +48,20 @@ static __attribute__((noinline)) void take_from_the_dead(uint64_t *word, uint64_
         if (__atomic_load_n(&r->held, __ATOMIC_ACQUIRE) != shard || castor_load32(&r->state) == CASTOR_RING_FREE) continue;
         if (castor_gate_syscall(SYS_tkill, r->tid, 0, 0, 0, 0, 0) != -3 /* ESRCH */) return;
     }
-    __atomic_compare_exchange_n(word, &held, held + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    uint64_t free = held & CASTOR_WORD_LOCK ? held + 1 : held & ~CASTOR_WORD_LOCKS;
+    __atomic_compare_exchange_n(word, &held, free, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static __attribute__((noinline)) void wait_for(uint64_t *word, uint32_t shard, unsigned *tries) {
     if (++*tries <= SPINS) return castor_pause();
     castor_gate_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);  // a preempted holder needs the processor
     uint64_t now = castor_load(word);
-    if (*tries % YIELDS == 0 && now & 1) take_from_the_dead(word, now, shard);
+    if (*tries % YIELDS == 0 && now & CASTOR_WORD_LOCKS) take_from_the_dead(word, now, shard);
 }
 
-static inline __attribute__((always_inline)) int lock(castor_ring *ring, uint64_t *word, uint32_t shard, uint64_t now) {
+static inline __attribute__((always_inline)) int lock(castor_ring *ring, uint64_t *word, uint32_t shard, uint64_t now, uint64_t bit) {
     __atomic_store_n(&ring->held, shard, __ATOMIC_RELAXED);  // a fault in the operation gives it back
-    return __builtin_expect(__atomic_compare_exchange_n(word, &now, now + 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1);
+    return __builtin_expect(__atomic_compare_exchange_n(word, &now, now | bit, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1);
 }
 static inline __attribute__((always_inline)) void unlock(castor_ring *ring, uint64_t *word, uint64_t now) {
     __atomic_store_n(word, now, __ATOMIC_RELEASE);
@@ -75,7 +78,7 @@ static inline __attribute__((always_inline)) uint64_t take(castor_ring *ring, ui
         if (__builtin_expect(is_anothers(now), 0)) {
             if (!take_from_owner(ring, word, shard)) return NOT_TAKEN;
         } else {
-            if (__builtin_expect(!(now & 1), 1) && lock(ring, word, shard, now)) return now;
+            if (__builtin_expect(!(now & CASTOR_WORD_LOCKS), 1) && lock(ring, word, shard, now, CASTOR_WORD_LOCK)) return now;
             wait_for(word, shard, &tries);
         }
     }
@@ -126,9 +129,6 @@ static inline __attribute__((always_inline)) void publish(
 
 // MARK: - Owners
 
-/// The word stays the same while its owner writes; others see by this count that it has.
-static inline volatile uint32_t *owners_writes(uint32_t shard) { return castor_waiters(castor_seg, shard); }
-
 /// Where the owner of a shard stands. What it has done to the shard is counted before it can be seen.
 static uint64_t place_of_owner(uint64_t word) {
     uint64_t id = word >> CASTOR_WORD_BITS & 0x1fff;
@@ -142,7 +142,7 @@ static __attribute__((noinline)) int take_from_owner(castor_ring *ring, uint64_t
     for (;;) {
         uint64_t now = castor_load(word);
         if (!is_anothers(now)) return 1;
-        if (!(now & 1) && lock(ring, word, shard, now)) {
+        if (!(now & CASTOR_WORD_LOCKS) && lock(ring, word, shard, now, CASTOR_WORD_LOCK)) {
             uint64_t place = place_of_owner(now);
             unlock(ring, word, (castor_word_version(now) + 1) << 1);
             publish_stamped(ring, CASTOR_EV_TAKEN, 0, shard, castor_word_version(now), 0, 0, place);
@@ -235,7 +235,7 @@ static inline __attribute__((always_inline)) void replayed_in_row(const void *p,
         uint64_t *word_ = castor_version(castor_seg, shard_), found_;                                       \
         IN_ROW(ring_, word_, shard_, {                                                                      \
             T old_ = operation;                                                                             \
-            END_IN_ROW(ring_, word_, shard_);                                                               \
+            END_IN_ROW(ring_, word_);                                                                       \
             mix(p, nr, old_, operands(value, expected));                                                    \
             return old_;                                                                                    \
         })                                                                                                  \
@@ -251,14 +251,15 @@ static inline __attribute__((always_inline)) void replayed_in_row(const void *p,
     {                                                                                                       \
         castor_owned *own_ = &castor_self.owned;                                                            \
         uint64_t now_;                                                                                      \
-        if (is_own(castor_load(word)) && enter_row(ring) && !((now_ = castor_load(word)) & 1) &&            \
-            is_own(now_) && lock(ring, word, shard, now_)) {                                                \
+        if (is_own(castor_load(word)) && enter_row(ring) && is_own(now_ = castor_load(word)) &&             \
+            !(now_ & CASTOR_WORD_LOCKS) && lock(ring, word, shard, now_, CASTOR_WORD_OWNERS_LOCK)) {        \
             own_->inside = 1;                                                                               \
             count(own_);                                                                                    \
             body                                                                                            \
         }                                                                                                   \
     }
-#define END_IN_ROW(ring, word, shard) (castor_self.owned.inside = 0, ++*owners_writes(shard), unlock(ring, word, now_))
+/// The word stays the same while its owner writes; others see by the count beside it that it has.
+#define END_IN_ROW(ring, word) (castor_self.owned.inside = 0, castor_store(word + 1, word[1] + 1), unlock(ring, word, now_))
 
 /// A plain store is not compared: what it writes may be a structure's padding, which has no value. Replay writes what was
 /// written, where the log has it.
@@ -285,7 +286,7 @@ static inline __attribute__((always_inline)) void replayed_in_row(const void *p,
         uint64_t *word_ = castor_version(castor_seg, shard_), found_;                                       \
         IN_ROW(ring_, word_, shard_, {                                                                      \
             write(p, value);                                                                                \
-            END_IN_ROW(ring_, word_, shard_);                                                               \
+            END_IN_ROW(ring_, word_);                                                                       \
             return mix(p, nr, 0, 0);                                                                        \
         })                                                                                                  \
         if (!make_room(ring_, WRITE_LENGTH) || (found_ = take(ring_, word_, shard_)) == NOT_TAKEN)          \
@@ -316,7 +317,8 @@ static inline __attribute__((always_inline)) void publish_load(
     castor_ring *ring, uint16_t nr, uint32_t shard, uint64_t found, const void *p, castor_u128 value) {
     castor_loads *l = &castor_self.loads;
     castor_load_seen now = {
-        (uint64_t)p, found >> 1, (uint64_t)value, (uint64_t)(value >> 64), nr, 0, *owners_writes(shard)};
+        (uint64_t)p, found >> 1, (uint64_t)value, (uint64_t)(value >> 64), castor_load(castor_owners_writes(castor_seg, shard)),
+        nr, {0}};
     // ring->forks is out of step while loads are counted, so that every other event comes by castor_make_room first.
     if (l->events == ring->events && castor_proc.forks == l->forks && castor_self.owned.state == CASTOR_ROW_NONE &&
         is_repeat(l, &now)) {
@@ -360,18 +362,18 @@ static inline __attribute__((always_inline)) void publish_load(
             found_ = castor_load(word_);                                                     \
             value_ = operation;                                                              \
             __atomic_thread_fence(__ATOMIC_ACQUIRE);                                         \
-            if (__builtin_expect(!(found_ & 1) && is_own(found_) && castor_load(word_) == found_, 1)) { \
+            if (__builtin_expect(!(found_ & CASTOR_WORD_LOCK) && is_own(found_) && castor_load(word_) == found_, 1)) { \
                 mix(p, nr, value_, 0);                                                       \
                 return value_;                                                               \
             }                                                                                \
             castor_self.owned.voided = 1;                                                    \
         }                                                                                    \
         for (;;) {                                                                           \
-            found_ = castor_load(word_);                                                     \
-            if (__builtin_expect(!(found_ & 1), 1)) {                                        \
+            found_ = castor_load(word_) & ~CASTOR_WORD_OWNERS_LOCK;                          \
+            if (__builtin_expect(!(found_ & CASTOR_WORD_LOCK), 1)) {                         \
                 value_ = operation;                                                          \
                 __atomic_thread_fence(__ATOMIC_ACQUIRE);                                     \
-                if (__builtin_expect(castor_load(word_) == found_, 1)) break;                \
+                if (__builtin_expect((castor_load(word_) & ~CASTOR_WORD_OWNERS_LOCK) == found_, 1)) break; \
             }                                                                                \
             wait_for(word_, shard_, &tries_);                                                \
         }                                                                                    \

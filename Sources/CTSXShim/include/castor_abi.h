@@ -112,9 +112,12 @@ enum : uint32_t {
 // logged one by one but counted, in castor_progress.count of its stream, before it is done. Others log where the owner stood
 // (a place: stream + 1 in bits 48 and up, count below) when they read the shard or take it away, and wait for that on replay.
 //
-// The shard's word while recording: bit 0 lock | 1–47 version | 48–60 the last writer's stream + 1 | 61–62 writes in a row
-// before its last, up to 3 | 63 it is the owner.
+// The shard's word while recording: bit 0 lock | 1–46 version | 47 lock of an operation that the owner counts, which holds up
+// no loads | 48–60 the last writer's stream + 1 | 61–62 writes in a row before its last, up to 3 | 63 it is the owner.
 #define CASTOR_WORD_BITS 48
+#define CASTOR_WORD_LOCK 1ull
+#define CASTOR_WORD_OWNERS_LOCK 0x800000000000ull
+#define CASTOR_WORD_LOCKS 0x800000000001ull
 /// Streams from this one on own nothing.
 #define CASTOR_OWNERS 8190u
 /// The upper bits of no word.
@@ -403,8 +406,8 @@ typedef struct castor_segment {
     uint32_t ring_slots;      ///< power of two
     uint64_t ring_bytes;      ///< header and slots of one ring
     uint64_t rings_offset;
-    uint64_t versions_offset; ///< CASTOR_SHARDS × uint64_t
-    uint64_t waiters_offset;  ///< CASTOR_SHARDS × uint32_t; recording: counts what owners have written
+    uint64_t versions_offset; ///< CASTOR_SHARDS × (version, count of what its owner has written), uint64_t each
+    uint64_t waiters_offset;  ///< CASTOR_SHARDS × uint32_t
     uint64_t progress_offset; ///< (CASTOR_OWNERS + 1) × castor_progress
     uint64_t bytes;
     /// Replay: the stream at whose start the process waits for a debugger, else CASTOR_NO_SHARD; and its process there.

@@ -66,12 +66,16 @@ CASTOR_INLINE int castor_true(void) {
 // MARK: - Segment
 
 CASTOR_INLINE uint64_t *_Nonnull castor_version(castor_segment *_Nonnull s, uint32_t shard) {
-    return (uint64_t *)((char *)s + s->versions_offset) + shard;
+    return (uint64_t *)((char *)s + s->versions_offset) + 2 * shard;
+}
+/// Recording: counts what the shard's owner has written.
+CASTOR_INLINE uint64_t *_Nonnull castor_owners_writes(castor_segment *_Nonnull s, uint32_t shard) {
+    return castor_version(s, shard) + 1;
 }
 CASTOR_INLINE uint32_t *_Nonnull castor_waiters(castor_segment *_Nonnull s, uint32_t shard) {
     return (uint32_t *)((char *)s + s->waiters_offset) + shard;
 }
-CASTOR_INLINE uint64_t castor_word_version(uint64_t word) { return (word & ((1ull << CASTOR_WORD_BITS) - 1)) >> 1; }
+CASTOR_INLINE uint64_t castor_word_version(uint64_t word) { return (word & (CASTOR_WORD_OWNERS_LOCK - 1)) >> 1; }
 /// Streams that own nothing share the last one, which nobody waits for.
 CASTOR_INLINE castor_progress *_Nonnull castor_progress_of(castor_segment *_Nonnull s, uint32_t stream) {
     return (castor_progress *)((char *)s + s->progress_offset) + (stream < CASTOR_OWNERS ? stream : CASTOR_OWNERS);

@@ -19,7 +19,7 @@ final class TestSegment: @unchecked Sendable {
     ) {
         let ringBytes = Int(CASTOR_RING_HEADER) + slots * 64
         let versions = 4096
-        let waiters = versions + Int(CASTOR_SHARDS) * 8
+        let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let first = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
         bytes = first + rings * ringBytes

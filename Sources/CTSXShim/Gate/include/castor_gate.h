@@ -67,8 +67,8 @@ typedef struct castor_cache {
 #define CASTOR_LOADS 8u
 typedef struct castor_load_seen {
     uint64_t address, version, low, high;
-    uint16_t nr, pad;
-    uint32_t writes;           ///< recording: by the shard's owner
+    uint64_t writes;           ///< recording: by the shard's owner
+    uint16_t nr, pad[3];
 } castor_load_seen;
 typedef struct castor_loads {
     uint64_t events;           ///< recording: the ring's count of events after the last of them
