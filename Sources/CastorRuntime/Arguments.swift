@@ -35,7 +35,9 @@ struct Inputs {
             let i = left.trailingZeroBitCount
             left &= left &- 1
             let r = role(row, i)
-            let a = argument(f, i)
+            var a = argument(f, i)
+            // libc's syscall() takes the sixth argument from the stack, with garbage above an int: FUTEX_WAIT_BITSET's.
+            if i == 5, f.pointee.nr == UInt64(SYS_futex) { a &= 0xffff_ffff }
             switch r.role {
             case CASTOR_ARG_FD:
                 if i == 0 { object = a & 0xffff_ffff } else { mix(a & 0xffff_ffff) }

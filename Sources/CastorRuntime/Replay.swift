@@ -9,6 +9,7 @@ import CTSXShim
 
 /// Whether a signal comes before this thread's next own event.
 @inline(__always) @_noLocks func nextIsSignal(_ me: Thread) -> Bool {
+    if me.pointee.owned.left != 0 || me.pointee.loads.repeats != 0 { return false }  // it comes after those
     let e = me.pointee.ring.unsafelyUnwrapped.peek()
     return isOwnDoing(e) ? false : settled(me).pointee.kind == CASTOR_EV_SIGNAL
 }

@@ -220,7 +220,7 @@ func castor_signal_arrived(_ signal: Int32, _ info: UnsafeRawPointer, _ at: UInt
     else { return false }
     if isRecording { return me.pointee.pending_signals != 0 }
     let head = castor_load(castor_ring_head(ring))
-    guard castor_load(castor_ring_tail(ring)) > head else { return false }
+    guard castor_load(castor_ring_tail(ring)) > head, ownedBy(me).pointee.left == 0 else { return false }
     let e = castor_slot(ring, head)
     return e.pointee.kind == CASTOR_EV_SIGNAL && e.pointee.flags & CASTOR_OVERDUE != 0
 }

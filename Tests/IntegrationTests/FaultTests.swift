@@ -14,6 +14,9 @@ extension Integration {
 
         /// A program that takes about so many seconds under the recorder. Its input, if any, is in the workspace.
         private func words(_ program: String, in workspace: Workspace, seconds: Int = 4) throws -> [String] {
+            if program == "owners" {
+                return [try Repository.atomicGuest("clang-O2/owners"), "4", "\(seconds * 12_000)"]
+            }
             if program == "locks" { return [try Repository.guest("locks"), "4", "\(seconds * 50_000)"] }
             try workspace.write("input", Mixture.bytes(seconds * 10 << 20, "faults"))
             return ["/usr/bin/pigz", "-p", "4", "-c", workspace("input")]
@@ -21,7 +24,7 @@ extension Integration {
 
         // MARK: - The program is killed
 
-        @Test(arguments: ["locks", "pigz"])
+        @Test(arguments: ["locks", "pigz", "owners"])
         func killedAtRandomMoments(_ program: String) throws {
             let inputs = try Workspace()
             let words = try words(program, in: inputs, seconds: 1)

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <latch>
 #include <optional>
 #include <semaphore>
@@ -13,6 +14,11 @@
 static std::optional<std::latch> start;
 static std::counting_semaphore<4> places(2);
 static std::binary_semaphore single(1);
+
+// libstdc++ 12's acquire() may sleep for ever beside a semaphore that is free (PR libstdc++/104928), with castor or without.
+template <typename Semaphore> static void take(Semaphore &semaphore) {
+    while (!semaphore.try_acquire_for(std::chrono::milliseconds(1))) {}
+}
 static std::atomic<int> inside, most;
 static uint64_t order = GUEST_HASH_START; // guarded by `single`
 static uint64_t phases = GUEST_HASH_START;
@@ -26,11 +32,11 @@ static std::optional<std::barrier<on_phase>> meeting;
 static void enter(int self, uint64_t &seen) {
     if (!places.try_acquire()) {
         seen = guest_hash(seen, 1);
-        places.acquire();
+        take(places);
     }
     int now = ++inside, before = most;
     while (before < now && !most.compare_exchange_weak(before, now)) {}
-    single.acquire();
+    take(single);
     order = guest_hash(order, (uint64_t)self);
     single.release();
     --inside;
