@@ -16,10 +16,13 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
     }
     /// Operations have been counted, or another thread has forked.
     @inline(never) @_noLocks private func catchUp() -> Bool {
-        if pointee.forks == CASTOR_COUNTING {
-            if ownedBy(castor_me()).pointee.state != CASTOR_ROW_NONE { publishRow() } else { publishRepeats() }
-        }
+        publishCounted()
         return pointee.forks == process.pointee.forks ? hasRoom() : noticeFork()
+    }
+    /// What the thread only counted so far comes before whatever it does next.
+    @inline(__always) @_noLocks func publishCounted() {
+        if pointee.forks != CASTOR_COUNTING { return }
+        if ownedBy(castor_me()).pointee.state != CASTOR_ROW_NONE { publishRow() } else { publishRepeats() }
     }
     /// Makes room for a line that belongs to the event before.
     @inline(__always) @_noLocks func hasRoom() -> Bool {

@@ -207,7 +207,9 @@ func castor_syscall_exit(_ f: Frame) {
 
 /// Publishes the ordering point of a call that has not returned, so that events before its return may follow it.
 @_noLocks func recordBegin(_ me: Thread, _ f: Frame) {
-    guard f.pointee.shard != CASTOR_NO_SHARD, let ring = me.pointee.ring, ring.hasRoom() else { return }
+    guard f.pointee.shard != CASTOR_NO_SHARD, let ring = me.pointee.ring else { return }
+    ring.publishCounted()
+    guard ring.hasRoom() else { return }
     let e = ring.next
     e.pointee = attempt(CASTOR_EV_SYSCALL_BEGIN, UInt16(truncatingIfNeeded: f.pointee.nr), f.pointee.a0)
     e.pointee.shard = f.pointee.shard
@@ -221,6 +223,7 @@ func castor_syscall_exit(_ f: Frame) {
     let ring = me.pointee.ring.unsafelyUnwrapped
     ring.resume()
     if me.pointee.writing != 0 { Descriptors.leaveOutput(me) }  // first: others wait for it even if recording has ended
+    ring.publishCounted()
     if ring.pointee.forks != castor_load32(forksWord) { recordBegin(me, f) }  // its place is one from before the fork
     guard ring.makeRoom() else { return }
     let changes = changesDescriptors(row, f)

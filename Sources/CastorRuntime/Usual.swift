@@ -36,6 +36,7 @@ import CTSXShim
 @inline(__always) @_noLocks func recordUsualReturn(_ me: Thread, _ f: Frame) -> Bool {
     guard isRecording, let ring = me.pointee.ring else { return false }
     ring.resume()
+    ring.publishCounted()
     if ring.pointee.forks != castor_load32(forksWord) { return false }
     let row = castor_syscall_row_at(f.pointee.nr)
     if row.pointee.object == CASTOR_OBJ_FD0, Descriptors.kind(f.pointee.a0) == DescriptorKind.mapped { return false }

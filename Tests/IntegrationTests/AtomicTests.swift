@@ -139,19 +139,50 @@ extension Integration {
         /// values alone. In the full series the log has ten million events.
         @Test(arguments: AtomicGuest.variants, threads)
         func logIsInOrder(_ variant: String, threads: Int) throws {
+            let turns = Series.count(soak: 10_000_000, reduced: 200_000) / threads * threads
+            let said = try checkOrder(variant, threads, turns: turns, record: ["--all-atomics"], check: [])
+            #expect(said == "\(turns) events in order\n")
+        }
+
+        /// The same where owners' operations are only counted.
+        @Test(arguments: AtomicGuest.variants, threads)
+        func ownersAreInOrder(_ variant: String, threads: Int) throws {
+            let turns = Series.count(soak: 10_000_000, reduced: 200_000) / threads * threads
+            let said = try checkOrder(variant, threads, turns: turns, record: [], check: ["--owned"])
+            #expect(said.contains("events in order, "))
+        }
+
+        private func checkOrder(_ variant: String, _ threads: Int, turns: Int, record: [String], check: [String]) throws
+            -> String
+        {
             let workspace = try Workspace()
-            let turns = Series.count(soak: 10_000_000, reduced: 200_000) / threads
-            let words = try AtomicGuest(name: "order", variant: variant).words(threads, turns)
-            let recording = try Recording.make(
-                words, in: workspace, options: ["--all-atomics"], timeout: Series.isSoak ? 1200 : 180)
+            let limit: Double = Series.isSoak ? 1200 : 180
+            let words = try AtomicGuest(name: "order", variant: variant).words(threads, turns / threads)
+            let recording = try Recording.make(words, in: workspace, options: record, timeout: limit)
             try workspace.write("output", recording.outcome.output)
             let script = Repository.guestSource("atomics/order_check.py")
-            let check = try Child([
-                "bash", "-o", "pipefail", "-c", "\"$0\" dump --json \"$1\" | python3 \"$2\" \"$3\"",
-                Repository.castor, recording.log, script, workspace("output"),
-            ]).wait(timeout: Series.isSoak ? 1200 : 180)
+            let checked = try Child(
+                [
+                    "bash", "-o", "pipefail", "-c", "castor=$0 log=$1; shift; \"$castor\" dump --json \"$log\" | python3 \"$@\"",
+                    Repository.castor, recording.log, script, workspace("output"),
+                ] + check
+            ).wait(timeout: limit)
+            workspace.expect(checked.status == 0, "\(checked)")
+            return checked.outputText
+        }
+
+        /// What an owner does is not in the log one by one, but it is compared.
+        @Test func aRowThatDiffersIsADivergence() throws {
+            let workspace = try Workspace()
+            let recording = try Recording.make([try Repository.atomicGuest("loops/unseen")], in: workspace)
+            workspace.expect(recording.outcome.status == 0, "\(recording.outcome)")
+            let rows = try workspace.castor("dump", recording.log).outputText.split(separator: "\n").filter {
+                $0.contains("operations on shards that the thread owns")
+            }
+            workspace.expect(!rows.isEmpty, "nothing was owned")
+            let replay = try workspace.castor("replay", recording.log)
             workspace.expect(
-                check.status == 0 && check.outputText == "\(turns * threads) events in order\n", "\(check)")
+                replay.status == 70 && replay.errorText.contains("what a row of operations on owned shards did"), "\(replay)")
         }
     }
 }

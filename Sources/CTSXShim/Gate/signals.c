@@ -139,7 +139,7 @@ static uint32_t take(uint64_t *info, uint64_t mask, int blocked) {
     for (uint32_t i = queue.taken; i != end; i++) {
         castor_copy(info, queue.infos[i % ROOM], 128);
         uint32_t s = (uint32_t)info[0];
-        if (!(mask & bit(s)) == blocked) continue;
+        if ((!(mask & bit(s))) == blocked) continue;
         for (; i != queue.taken; i--) castor_copy(queue.infos[i % ROOM], queue.infos[(i - 1) % ROOM], 128);
         queue.taken++;
         if (s < 32) __asm__ volatile("andq %1, %0" : "+m"(queue.standard) : "r"(~bit(s)));
