@@ -20,7 +20,7 @@ struct Mapping {
     @inline(__always) @_noLocks init() {}
 
     @inline(never) @_noLocks init(attaching f: Frame) {
-        process.pointee.shares = 1
+        process.pointee.unowned = 1
         guard f.pointee.result > 0, let map = sharedMapping(ofSegment: f.pointee.a0) else { return }
         share(map, UInt64(f.pointee.result))
     }
@@ -49,7 +49,7 @@ struct Mapping {
     }
 
     @inline(never) @_noLocks init(recording f: Frame) {
-        if isShared(f.pointee.a3), othersMayWrite(f) { process.pointee.shares = 1 }
+        if isShared(f.pointee.a3), othersMayWrite(f) { process.pointee.unowned = 1 }
         guard f.pointee.result > 0, f.pointee.a3 & mapAnonymous == 0 else { return }
         let fd = f.pointee.a4 & 0xffff_ffff
         var magic: UInt32 = 0

@@ -38,9 +38,8 @@ static int acquire(uint32_t *g, int may) {
 }
 /// An event: code that was built with castor's compilers looks at the guard by an ordered load. What was there before is
 /// none: others note in it that they wait, when they come to that.
-extern void __castor_plain_store_4(void *p, uint32_t value);
 static void leave(uint32_t *g, uint32_t state) {
-    __castor_plain_store_4(g, state);
+    castor_plain_store(g, state);
     castor_gate_syscall(SYS_futex, (uint64_t)g, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
 }
 

@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) uint64_t written(uint64_t found) {
     enum { WRITER = 0x1fff, STREAK = 0x2000, OWNER = 0xe000, TAKES = 16 };
     uint64_t last = found >> CASTOR_WORD_BITS, mine = castor_self.owned.owner;
     if (last == mine) return found + 2;
-    if (mine == CASTOR_OWNS_NOTHING || castor_proc.shares) last = 0;
+    if (mine == CASTOR_OWNS_NOTHING || castor_proc.unowned) last = 0;
     else if (!found) last = mine;
     else if ((last ^ mine) & WRITER) last = mine & WRITER;
     else if (last < 3 * STREAK) last += STREAK;
@@ -155,7 +155,7 @@ static __attribute__((noinline)) int take_from_owner(castor_ring *ring, uint64_t
 /// The first to read a shard that nobody has written to owns it. Returns the word.
 static __attribute__((noinline)) uint64_t claim(uint64_t *word) {
     uint64_t now = 0, mine = castor_self.owned.owner << CASTOR_WORD_BITS;
-    if (castor_self.owned.owner == CASTOR_OWNS_NOTHING || castor_proc.shares) return 0;
+    if (castor_self.owned.owner == CASTOR_OWNS_NOTHING || castor_proc.unowned) return 0;
     return __atomic_compare_exchange_n(word, &now, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? mine : now;
 }
 
@@ -163,7 +163,7 @@ static __attribute__((noinline)) uint64_t claim(uint64_t *word) {
 /// castor_make_room first.
 static __attribute__((noinline)) int begin_row(castor_ring *ring) {
     castor_owned *o = &castor_self.owned;
-    if (castor_proc.shares) return 0;
+    if (castor_proc.unowned) return 0;
     if (o->state != CASTOR_ROW_NONE && o->forks == castor_proc.forks) return 1;
     if (!castor_make_room(ring, WRITE_LENGTH)) return 0;
     o->forks = ring->forks;
@@ -410,9 +410,15 @@ static inline __attribute__((always_inline)) void publish_load(
         ATOMIC(T, p, NR(VOLATILE_STORE, LOG), value, 0, (castor_native_volatile_store_##N(p, value), (T)0));          \
     }                                                                                                                 \
     static void plain_store_##N(void *p, T value) {                                                                   \
+        castor_proc.unowned = 1; /* built with order=shared: values are garbage now and then, of a structure's padding */ \
         PLAIN_STORE(T, p, NR(PLAIN_STORE, LOG), value, castor_native_volatile_store_##N);                             \
     }
 CASTOR_SIZES(BASE)
+
+/// A store of castor's own whose old value depends on what castor does not see.
+void castor_plain_store(uint32_t *p, uint32_t value) {
+    PLAIN_STORE(uint32_t, p, NR(PLAIN_STORE, 2), value, castor_native_volatile_store_4);
+}
 
 /// An access that no alignment holds within 16 bytes may concern two shards: it is one of each half.
 #define STRADDLES(p, N) (((uint64_t)(p) & 15) + N > 16)
@@ -509,7 +515,10 @@ EXPORT void __castor_region_begin(void *p) {
     r->faulted = 0;
     if (!castor_self.ring || castor_mode_now() == CASTOR_MODE_OFF) return;
     if (p) TOUCH(p);
-    if (!p) p = &anywhere;
+    if (!p) {
+        castor_proc.unowned = 1;
+        p = &anywhere;
+    }
     if (castor_mode_now() == CASTOR_MODE_REPLAY) {
         settle();
         r->shard = castor_replay_region((uint64_t)p);
@@ -525,9 +534,13 @@ EXPORT void __castor_region_begin(void *p) {
     enter(r);
 }
 
+/// On the stack of the function that calls, or of one that called it.
+static int is_local(const void *p) { return (uint64_t)p - (uint64_t)__builtin_frame_address(0) < 1 << 16; }
+
 /// On replay the program's memory gets what the log has, as far as that was kept.
 EXPORT void __castor_region_output(void *p, uint64_t size) {
     castor_region *r = &castor_self.region;
+    if (r->shard != CASTOR_NO_SHARD && !is_local(p) && shard_of((char *)p + size - 1) != r->shard) castor_proc.unowned = 1;
     uint64_t room = sizeof r->bytes - r->length;
     if (size > room) size = room;
     if (castor_mode_now() == CASTOR_MODE_REPLAY) {

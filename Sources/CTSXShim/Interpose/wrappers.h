@@ -40,6 +40,8 @@ extern void pthread_testcancel(void);
 CASTOR_HIDDEN void *castor_own_allocate(uint64_t n);
 CASTOR_HIDDEN void castor_own_free(void *p);
 
+CASTOR_HIDDEN void castor_plain_store(uint32_t *p, uint32_t value);  // plane.c
+
 static inline int castor_is_ordered(void) { return castor_self.ordered; }
 /// Before an event that takes `object`: a lock, a semaphore, an atomic variable.
 static inline void castor_boundary_at(const volatile void *object) {

@@ -221,7 +221,8 @@ typedef struct castor_process {
     uint32_t asked;            ///< signals whose disposition Rust's library has asked for, a bit each (rust.c)
     uint32_t busy;             ///< chaos: threads that do not wait for input, as far as is known
     uint32_t dying;            ///< recording: the process id, once a thread dies of a fault (futex word)
-    uint32_t shares;           ///< recording: it maps memory that others may write without a word, so its threads own nothing
+    uint32_t unowned;          ///< recording: its memory changes in ways that the compiler plane does not see, or not in one
+                               ///< piece (others map it, assembly, order=shared): its threads own nothing
     uint32_t pad;
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
