@@ -70,21 +70,23 @@ func castor_replay_row() -> Int32 {
 }
 
 @c @implementation @_noLocks
-func castor_replayed_in_row(_ object: UnsafeRawPointer, _ nr: UInt16) {
+func castor_replayed_in_row() {
     let me = castor_me()
     let owned = ownedBy(me)
     let progress = owned.pointee.progress.unsafelyUnwrapped
     if owned.pointee.left > 0 { return wakeWaiters(progress) }
     let expected = owned.pointee.expected
     if expected != 0, expected != owned.pointee.hash | 1, !isLenient {
-        var e = attempt(CASTOR_EV_OWNED, 0, progress.pointee.end, expected, progress.pointee.end &- progress.pointee.start)
-        let expectedEntry = e
-        e.hash = owned.pointee.hash | 1
         diverge(
-            CASTOR_DIVERGENCE_ARGUMENT, me, expected: expectedEntry, actual: e,
+            CASTOR_DIVERGENCE_ARGUMENT, me, expected: row(progress, expected), actual: row(progress, owned.pointee.hash | 1),
             "what a row of operations on owned shards did")
     }
     endRow(owned, progress)
+}
+
+/// The row that is being done, as the log has it.
+@_noLocks private func row(_ progress: UnsafeMutablePointer<castor_progress>, _ hash: UInt64) -> castor_entry {
+    attempt(CASTOR_EV_OWNED, 0, progress.pointee.end, hash, progress.pointee.end &- progress.pointee.start)
 }
 
 /// All that was counted is done, or was never done.
@@ -107,11 +109,9 @@ func castor_replayed_in_row(_ object: UnsafeRawPointer, _ nr: UInt16) {
 
 /// Something other than an operation of the row while there is more of it.
 @inline(never) @_noLocks func leavesRow(_ me: Thread) {
-    let progress = ownedBy(me).pointee.progress.unsafelyUnwrapped
-    let e = attempt(
-        CASTOR_EV_OWNED, 0, progress.pointee.end, ownedBy(me).pointee.expected, progress.pointee.end &- progress.pointee.start)
+    let owned = ownedBy(me)
     diverge(
-        CASTOR_DIVERGENCE_EVENT, me, expected: e, actual: attempt(CASTOR_EV_NONE, 0),
+        CASTOR_DIVERGENCE_EVENT, me, expected: row(owned.pointee.progress.unsafelyUnwrapped, owned.pointee.expected), actual: attempt(CASTOR_EV_NONE, 0),
         "fewer operations in a row than were recorded")
 }
 

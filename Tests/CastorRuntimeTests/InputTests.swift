@@ -60,6 +60,15 @@ extension RuntimeTests {
             differ(sleep(5, -4, apart: true), sleep(7, -4, apart: true))
         }
 
+        /// libc's syscall() leaves garbage above an int that is the sixth argument.
+        @Test func sixthArgumentOfFutexIsAnInt() {
+            func wait(_ bits: UInt64) -> Call {
+                Call(SYS_futex, result: -11) { _ in [0x5000, 9, 0, 0, 0, bits] }
+            }
+            same(wait(0xffff_ffff), wait(0x6800_ffff_ffff))
+            differ(wait(0xffff_ffff), wait(0x6800_0000_0001))
+        }
+
         /// The clock of a thread has the thread's id in it.
         @Test func clocksOfThreadsAreNotTold() {
             func clock(_ id: Int32) -> Call {

@@ -21,7 +21,6 @@ extension RuntimeTests {
             let progress = Self.progress(segment)
             (progress.pointee.start, progress.pointee.end) = row
             progress.pointee.count = row.start
-            progress.pointee.wanted = UInt64.max
             let passed = Counter()
             let worker = Worker {
                 segment.attached(0) { ring in

@@ -15,7 +15,7 @@ extension Integration {
         /// A program that takes about so many seconds under the recorder. Its input, if any, is in the workspace.
         private func words(_ program: String, in workspace: Workspace, seconds: Int = 4) throws -> [String] {
             if program == "owners" {
-                return [try Repository.atomicGuest("clang-O2/owners"), "4", "\(seconds * 12_000)"]
+                return [try Repository.atomicGuest("clang-O2/owners"), "4", "\(seconds * 100_000)"]
             }
             if program == "locks" { return [try Repository.guest("locks"), "4", "\(seconds * 50_000)"] }
             try workspace.write("input", Mixture.bytes(seconds * 10 << 20, "faults"))
@@ -30,6 +30,7 @@ extension Integration {
             let words = try words(program, in: inputs, seconds: 1)
             let duration = try duration(words)
             var random = Random("kill \(program)")
+            var killed = 0
             for _ in 0..<Series.count(soak: 100, reduced: 10) {
                 let workspace = try Workspace()
                 let running = try Recording.start(words, in: workspace)
@@ -39,11 +40,13 @@ extension Integration {
                 let recording = try running.finish()
                 // It may have ended just before.
                 if recording.outcome.status == 0 { continue }
+                killed += 1
                 workspace.expect(recording.outcome.status == 137, "castor's status: \(recording.outcome.status)")
                 recording.expectReadable()
                 for order in ReplayOrder.allCases { try expectPrefix(recording, order) }
                 if workspace.isKept { break }
             }
+            #expect(killed > 0, "every program had ended before its moment came")
         }
 
         /// What a thread has done shortly before it computes on for ever is in no whole line of its ring yet.

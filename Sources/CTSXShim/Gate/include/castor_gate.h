@@ -106,11 +106,6 @@ typedef struct castor_owned {
     uint8_t pad;
 } castor_owned;
 enum : uint8_t { CASTOR_ROW_NONE = 0, CASTOR_ROW_BEGUN = 1, CASTOR_ROW_GOING = 2 };
-/// One more operation of the row: what it was about, and its values.
-CASTOR_INLINE void castor_owned_mix(castor_owned *_Nonnull o, uint64_t what, uint64_t values) {
-    uint64_t h = o->hash;
-    o->hash = ((h << 5 | h >> 59) ^ what ^ values * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
-}
 
 /// A region of the compiler plane that the thread is in.
 #define CASTOR_REGION_BYTES 256u
@@ -469,7 +464,7 @@ CASTOR_NOLOCKS CASTOR_HIDDEN uint32_t castor_replay_region(uint64_t object);
 /// Whether the next operation is of a row on shards that the thread owned. Afterwards, once it is counted and when the row
 /// ends or somebody waits: the second.
 CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_replay_row(void);
-CASTOR_NOLOCKS CASTOR_HIDDEN void castor_replayed_in_row(const void *_Nonnull object, uint16_t nr);
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_replayed_in_row(void);
 
 // MARK: - The symbol plane's side
 
