@@ -1,5 +1,6 @@
 /// The table of the instruction plane, expanded from castor_syscalls.def.
 #include "ctsx.h"
+#include <sys/syscall.h>
 
 // A role, and which walks over the arguments (Arguments.swift) look at it: the call is compared by it, the log holds what is
 // there, its length is kept before the call.
@@ -81,4 +82,9 @@
 
 const castor_syscall_row castor_syscall_table[CASTOR_SYSCALLS] = {
 #include "castor_syscalls.def"
+};
+
+#define AGAIN(name, policy) [SYS_##name] = CASTOR_AGAIN_##policy,
+const uint8_t castor_again_table[CASTOR_SYSCALLS] = {
+#include "castor_standby.def"
 };

@@ -4,11 +4,11 @@ import CTSXShim
 
 struct LinearExtension {
     /// The version that each shard has come to.
-    private var versions = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
+    private(set) var versions = [UInt64](repeating: 0, count: Int(CASTOR_SHARDS))
     /// The place of the event that is placed next.
     private(set) var next: UInt64 = 0
     /// Streams whose creation has a place.
-    private var created: Set<UInt32> = [0]
+    private(set) var created: Set<UInt32> = [0]
     /// Last stamp seen per stream: events without one are taken to follow at once.
     private var stamps: [UInt32: UInt64] = [:]
 

@@ -23,11 +23,17 @@ final class RecordAgent {
     /// The user does not want to wait for what the program left behind.
     private var isAbandoned = false
 
-    init(segment: Segment, control: Control, directory: String, manifest: Manifest) throws {
+    /// Every event goes to the log at once: somebody waits for it.
+    private let isPrompt: Bool
+
+    /// `log` is empty, or what a standby that has gone live goes on with.
+    init(segment: Segment, control: Control, log: LogWriter, isPrompt: Bool = false) {
         self.segment = segment
         self.control = control
-        self.manifest = manifest
-        log = try LogWriter(directory: directory, manifest: manifest)
+        self.isPrompt = isPrompt
+        self.log = log
+        manifest = log.manifest
+        objects = Set(manifest.objects.map(\.path.description))
         owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
         taken = Array(repeating: 0, count: owed.count)
     }
@@ -58,6 +64,7 @@ final class RecordAgent {
             seeNewborn()
             receive()
             let now = time(nil)
+            if isPrompt, moved > 0 { try log.flush() }
             if now != flushed {  // what is on disk is at most about a second behind
                 flushed = now
                 if log.events != written { try log.flush() }

@@ -1,6 +1,7 @@
 /// castor-agent: the process beside a recorded or replayed program. castor starts it; it is not for people.
 ///
-///     castor-agent record SEGMENT-FD CONTROL-FD LOG           the manifest comes on standard input
+///     castor-agent record SEGMENT-FD CONTROL-FD LOG [prompt]  the manifest comes on standard input
+///     castor-agent standby SEGMENT-FD CONTROL-FD LOG
 ///     castor-agent replay SEGMENT-FD CONTROL-FD LOG partial|total [damaged]
 import CTSXShim
 import CastorLog
@@ -29,7 +30,8 @@ do {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
         let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
-        let agent = try RecordAgent(segment: segment, control: control, directory: words[4], manifest: manifest)
+        let log = try LogWriter(directory: words[4], manifest: manifest)
+        let agent = RecordAgent(segment: segment, control: control, log: log, isPrompt: words.dropFirst(5).contains("prompt"))
         control.send("ready")
         agent.run()
     case "replay":
@@ -38,6 +40,11 @@ do {
             allowTruncated: words.count > 6 && words[6] == "damaged")
         control.send("ready")
         agent.run()
+        ReplayDirectory.remove(segment.scratch)
+    case "standby":
+        let agent = try StandbyAgent(segment: segment, control: control, directory: words[4])
+        control.send("ready")
+        try agent.run()
         ReplayDirectory.remove(segment.scratch)
     default: fail("unknown mode \(words[1])")
     }

@@ -12,10 +12,11 @@ func retrying<T: SignedInteger>(_ call: () -> T) -> T {
     }
 }
 
-/// A file opened for reading. Reads are positional, so it has no state.
+/// A file opened for reading. Reads are positional.
 final class ReadableFile {
     let path: String
-    let size: UInt64
+    /// In bytes, as of the last look.
+    private(set) var size: UInt64
     private let descriptor: Int32
 
     /// Throws `missing` when there is no such file, else `read`.
@@ -36,6 +37,13 @@ final class ReadableFile {
     }
 
     deinit { close(descriptor) }
+
+    /// Looks again: somebody may be writing.
+    func sizeNow() -> UInt64 {
+        var status = stat()
+        if fstat(descriptor, &status) == 0 { size = max(size, UInt64(status.st_size)) }
+        return size
+    }
 
     /// Fills `buffer` from `offset` on. Throws `damaged` when the file ends first.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) {

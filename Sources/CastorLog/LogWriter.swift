@@ -72,6 +72,24 @@ public final class LogWriter {
         try self.init(directory: directory, manifest: manifest, sink: FileSink(descriptor: descriptor))
     }
 
+    /// Goes on with a log that another has written up to `log.length`; what follows there is cut off. The events file is this
+    /// writer's alone from now on.
+    public convenience init(continuing log: GrowingLog) throws(LogError) {
+        let descriptor = retrying { open("\(log.directory)/\(LogWriter.eventsFileName)", O_WRONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw .write(errno: errno) }
+        _ = flock(descriptor, LOCK_EX | LOCK_NB)
+        let sink = FileSink(descriptor: descriptor)
+        let code = sink.truncate(to: log.length)
+        guard code == 0 else { throw .write(errno: code) }
+        try self.init(directory: log.directory, manifest: try log.manifest, sink: sink)
+        (index, nextNumber, previousOffset, bytesWritten) = (log.index, log.nextNumber, log.previous, log.length)
+        (writtenEvents, streamsUsed) = (log.index.events, log.totals.count)
+        for (stream, events) in log.totals.enumerated() where events > 0 {
+            makeRoom(for: UInt32(stream))
+            hot.pointee.streams[stream].written = events
+        }
+    }
+
     /// Writes the manifest to `directory` and the events to `sink`.
     init(directory: String, manifest: Manifest, sink: any ByteSink) throws(LogError) {
         self.directory = directory
@@ -249,22 +267,24 @@ public final class LogWriter {
         return true
     }
 
+    private func makeRoom(for stream: UInt32) {
+        if stream < hot.pointee.capacity { return }
+        let capacity = max(Int(stream) + 1, Int(hot.pointee.capacity) * 2)
+        let streams = UnsafeMutablePointer<Stream>.allocate(capacity: capacity)
+        streams.moveInitialize(from: hot.pointee.streams, count: Int(hot.pointee.capacity))
+        (streams + Int(hot.pointee.capacity)).initialize(repeating: Stream(), count: capacity - Int(hot.pointee.capacity))
+        hot.pointee.streams.deallocate()
+        hot.pointee.streams = streams
+        hot.pointee.capacity = UInt32(capacity)
+    }
+
     /// Opens a stream's run in the current chunk.
     @inline(never)
     private func startRun(_ stream: UInt32) throws(LogError) -> UnsafeMutablePointer<RunBuffer> {
         if let failure { throw failure }
         guard !isFinished else { throw .invalid("the log is finished") }
         guard stream < LogWriter.streamLimit else { throw .invalid("stream number \(stream) is too large") }
-        if stream >= hot.pointee.capacity {
-            let capacity = max(Int(stream) + 1, Int(hot.pointee.capacity) * 2)
-            let streams = UnsafeMutablePointer<Stream>.allocate(capacity: capacity)
-            streams.moveInitialize(from: hot.pointee.streams, count: Int(hot.pointee.capacity))
-            (streams + Int(hot.pointee.capacity)).initialize(
-                repeating: Stream(), count: capacity - Int(hot.pointee.capacity))
-            hot.pointee.streams.deallocate()
-            hot.pointee.streams = streams
-            hot.pointee.capacity = UInt32(capacity)
-        }
+        makeRoom(for: stream)
         let run: UnsafeMutablePointer<RunBuffer>
         if let kept = idle.popLast() {
             run = kept

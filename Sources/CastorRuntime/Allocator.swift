@@ -134,7 +134,7 @@ func castor_usable(_ block: UnsafeRawPointer) -> UInt64 {
 @inline(__always) @_noLocks private func enterHeap(
     _ me: Thread, _ id: UInt16, _ object: UInt64, _ turn: inout castor_turn
 ) {
-    if me.pointee.ordered != 0, isReplaying, !isLenient {
+    if me.pointee.ordered != 0, replays(me), !isLenient {
         withUnsafeMutablePointer(to: &turn) { castor_symbol_replay($0, id, object) }
     }
     lockHeap()

@@ -11,6 +11,8 @@ enum DescriptorKind {
     static let standardError: UInt32 = 3
     /// A file of which there is a shared mapping.
     static let mapped: UInt32 = 4
+    /// A socket that leads out of the recording.
+    static let network: UInt32 = 5
     /// Nothing any more, but the object that was closed: the next one to get the number comes after its close.
     static let closed = CASTOR_DESCRIPTOR_CLOSED
     static let closedIPC = CASTOR_DESCRIPTOR_CLOSED &+ 1
@@ -148,6 +150,15 @@ enum Descriptors {
         ring.publishEvent()
     }
 
+    /// A socket of the Internet's families or of a local name, or a connection that one of them accepted.
+    @inline(__always) @_noLocks private static func isNetwork(_ f: Frame) -> Bool {
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_socket: return f.pointee.a0 == 1 || f.pointee.a0 == 2 || f.pointee.a0 == 10
+        case SYS_accept, SYS_accept4: return true
+        default: return false
+        }
+    }
+
     /// Applies a call's effect on the table, the same way while recording and on replay.
     @_noLocks static func apply(_ row: Row, _ f: Frame) {
         let result = f.pointee.result
@@ -161,7 +172,7 @@ enum Descriptors {
         }
         switch row.pointee.descriptors {
         case CASTOR_FD_OPENS:
-            opened(result, DescriptorKind.plain)
+            opened(result, isNetwork(f) ? DescriptorKind.network : DescriptorKind.plain)
             var path: UInt64 = 0
             if f.pointee.nr == UInt64(SYS_open) { path = f.pointee.a0 }
             if f.pointee.nr == UInt64(SYS_openat) { path = f.pointee.a1 }

@@ -4,7 +4,7 @@ import CTSXShim
 
 @inline(__always) @_noLocks private func isOwnDoing(_ e: Entry) -> Bool {
     e.pointee.kind == CASTOR_EV_SYSCALL || e.pointee.kind == CASTOR_EV_SYMBOL || e.pointee.kind == CASTOR_EV_CLOCK
-        || (e.pointee.kind >= CASTOR_EV_ATOMIC && e.pointee.kind != CASTOR_EV_TAKEN)
+        || (e.pointee.kind >= CASTOR_EV_ATOMIC && e.pointee.kind != CASTOR_EV_TAKEN)  // or CASTOR_EV_LIVE
 }
 
 /// Whether a signal comes before this thread's next own event.

@@ -184,6 +184,10 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         wakeAgent()
         var spins = 0
         while castor_load(castor_ring_tail(self)) <= line {
+            if isStandby, castor_load32(castor_segment_live(segment)) != 0 {
+                castor_slot(self, line).pointee.kind = CASTOR_EV_LIVE  // the ring is empty, and this thread's from now on
+                break
+            }
             if spins < 200 {
                 spins &+= 1
                 castor_pause()

@@ -26,7 +26,7 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
     f.pointee.saved_index = 7
     if row.pointee.usual != 0, recordUsual(me, f, row) { return CASTOR_EXECUTE }
     f.pointee.flags = Mark.silent
-    let mode = castor_mode_now()
+    var mode = castor_mode_now()
     if mode == CASTOR_MODE_OFF || me.pointee.ring == nil || me.pointee.vforked != 0 { return pass(me, f) }
     if f.pointee.nr == UInt64(SYS_futex), isLibcsOwn(f) {
         // Waiting inside an interposed function or a private lock of libc: order is recorded there.
@@ -40,6 +40,10 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
     if me.pointee.creating != 0, row.pointee.replay == CASTOR_REPLAY_THREAD { return pass(me, f) }  // pthread_create's
     if mode == CASTOR_MODE_REPLAY, isLenient, let action = lenientCall(me, f, row) { return action }
     f.pointee.flags = 0
+    if mode == CASTOR_MODE_REPLAY, isStandby {
+        if nextIsSignal(me) { return CASTOR_DELIVER }
+        if castor_goes_live() != 0 { mode = CASTOR_MODE_RECORD }
+    }
     if mode == CASTOR_MODE_RECORD ? me.pointee.pending_signals != 0 : nextIsSignal(me) { return CASTOR_DELIVER }
     if f.pointee.nr == UInt64(SYS_exit) {
         leaveThread(me)
@@ -353,6 +357,7 @@ func castor_syscall_exit(_ f: Frame) {
             if isTotal { passTotal() }
         }
     }
+    if isStandby { makeAgain(me, f, row, entry) }
     passTurn(entry.shard)
     if changesDescriptors(row, f) { Descriptors.apply(row, f) }
     return CASTOR_DONE

@@ -63,19 +63,15 @@ import CTSXShim
     if isRecording {
         me.pointee.ring = ring
         me.pointee.disturbed = segment.pointee.chaos != 0 ? 1 : 0
-        guard ring.hasRoom() else { return }
-        let e = ring.next
-        e.pointee = attempt(CASTOR_EV_THREAD_START, 0, routine, UInt64(me.pointee.pid), UInt64(parent))
-        e.pointee.result = Int64(me.pointee.tid)
-        e.pointee.stamp = castor_rdtsc()
-        e.pointee.payload = UInt32(truncatingIfNeeded: image.map { payloadLength($0) } ?? 0)
-        var writer = PayloadWriter(ring)
-        if let image { store(image, &writer) }
-        writer.finish()
+        recordStart(me, ring, parent: parent, routine, image)
     } else {
         me.pointee.ring = ring
         noteBeginning(of: stream)
         let e = ring.peek()
+        if e.pointee.kind == CASTOR_EV_LIVE {
+            _ = castor_goes_live()
+            return recordStart(me, ring, parent: parent, routine, image)
+        }
         if e.pointee.kind == CASTOR_EV_END { park(me) }
         if e.pointee.kind != CASTOR_EV_THREAD_START || (e.pointee.object != routine && !isLenient) {
             diverge(
@@ -90,6 +86,20 @@ import CTSXShim
         if isTotal { passTotal() }
         if stream == segment.pointee.debug_stream { awaitDebugger(me) }
     }
+}
+
+@_noLocks private func recordStart(
+    _ me: Thread, _ ring: Ring, parent: UInt32, _ routine: UInt64, _ image: UnsafePointer<castor_image>?
+) {
+    guard ring.hasRoom() else { return }
+    let e = ring.next
+    e.pointee = attempt(CASTOR_EV_THREAD_START, 0, routine, UInt64(me.pointee.pid), UInt64(parent))
+    e.pointee.result = Int64(me.pointee.tid)
+    e.pointee.stamp = castor_rdtsc()
+    e.pointee.payload = UInt32(truncatingIfNeeded: image.map { payloadLength($0) } ?? 0)
+    var writer = PayloadWriter(ring)
+    if let image { store(image, &writer) }
+    writer.finish()
 }
 
 // MARK: - Programs that have just been executed
@@ -214,7 +224,7 @@ func castor_thread_prepare(_ info: UnsafeMutablePointer<castor_start_info>, _ si
     let ownStack = size == UInt64.max || total > CASTOR_STACK_STRIDE &- 0x10000
     info.pointee.parent = me.pointee.stream
     var slot: UInt32 = 0
-    if isReplaying {
+    if replays(me) {
         var turn = castor_turn()
         let routine = UInt64(UInt(bitPattern: unsafeBitCast(info.pointee.routine, to: UnsafeRawPointer.self)))
         castor_symbol_replay(&turn, CASTOR_SYM_pthread_create, routine)
@@ -285,7 +295,7 @@ func castor_thread_created(_ info: UnsafeMutablePointer<castor_start_info>, _ re
     let me = castor_me()
     me.pointee.creating = 0
     let failed = Int64(result)
-    if isReplaying {
+    if replays(me) {
         var turn = castor_turn()
         castor_symbol_replay(&turn, CASTOR_SYM_pthread_create, 0)
         castor_symbol_replayed(&turn)
@@ -330,6 +340,7 @@ func castor_thread_released(_ thread: UInt64) {
     if me.pointee.writing != 0 { Descriptors.leaveOutput(me) }
     flushCaches(me)
     let ring = me.pointee.ring.unsafelyUnwrapped
+    if isReplaying, isStandby { _ = castor_goes_live() }
     if isRecording {
         guard ring.makeRoom() else { return }
         let e = ring.next

@@ -63,7 +63,7 @@ enum RecordCommand: Command {
         }
         if arguments.flag("all-atomics") { session.segment.pointee.options |= CASTOR_OPT_NO_OWNERS }
         let signals = session.takeSignals()
-        try session.startAgent(installation.agent, ["record", directory], input: manifest.json.text())
+        try session.startAgent(installation.agent, ["record", directory] + (getenv("CASTOR_PROMPT") != nil ? ["prompt"] : []), input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
         let recording = Recording(session: session, signals: signals, isQuiet: isQuiet)

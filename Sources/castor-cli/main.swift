@@ -13,7 +13,7 @@ enum Tool {
             DumpCommand.self,
             RemoveCommand.self, CcCommand.self, CxxCommand.self, FlagsCommand.self, CheckCommand.self, DoctorCommand.self,
             SyscallsCommand.self, CompletionCommand.self, ManCommand.self,
-            HelpCommand.self, LaunchCommand.self,
+            HelpCommand.self, LaunchCommand.self, StandbyCommand.self,
         ]
     }
     /// A key path through an existential metatype crashes the compiler (Swift 6.3), so closures here and elsewhere.

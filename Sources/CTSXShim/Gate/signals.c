@@ -219,6 +219,14 @@ void castor_settle(void) {
     while (castor_next_is_signal()) castor_deliver();
 }
 
+/// Signals that come first are delivered here, from a frame that can be unwound. Operations that are counted come before
+/// whatever is next in the log.
+int32_t castor_still_replays(void) {
+    if (castor_self.owned.left || castor_self.loads.repeats) return 1;
+    castor_settle();
+    return !castor_goes_live();
+}
+
 __attribute__((noinline)) void castor_fault_reached(void) { __asm__ volatile("" ::: "memory"); }
 
 /// gdb finds it by name.

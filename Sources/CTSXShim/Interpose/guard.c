@@ -47,7 +47,7 @@ EXPORT int castor_guard_acquire(uint32_t *g) __asm__("__cxa_guard_acquire");
 EXPORT int castor_guard_acquire(uint32_t *g) {
     if (!attached()) return real___cxa_guard_acquire(g);
     if (!castor_is_ordered()) return acquire(g, 1);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         if (!castor_next_guard((uint64_t)g)) return acquire(g, 0);
         castor_symbol_replay(&turn, CASTOR_SYM_cxa_guard, (uint64_t)g);

@@ -45,7 +45,7 @@ FOUND(int, pthread_mutex_unlock, (pthread_mutex_t *m), (m))
 pthread_mutex_t castor_groups[castor_group_count] = GROUP_LOCKS;
 
 castor_held castor_hold_group(uint16_t id, pthread_mutex_t *mutex) {
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, id, (uint64_t)mutex);
         real_pthread_mutex_lock(mutex);

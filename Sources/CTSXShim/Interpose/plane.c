@@ -21,7 +21,7 @@
     do {                                                                                                    \
         if (!castor_is_ordered()) return operation;                                                         \
         TOUCH(p);                                                                                           \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
+        if (castor_replays()) {                                                      \
             settle();                                                                                       \
             TOUCH_TO_WRITE(p);                                                                              \
             if (replay_in_row()) {                                                                          \
@@ -74,7 +74,7 @@
     do {                                                                                                    \
         if (!castor_is_ordered()) return write(p, value);                                                   \
         TOUCH(p);                                                                                           \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                                      \
+        if (castor_replays()) {                                                      \
             settle();                                                                                       \
             TOUCH_TO_WRITE(p);                                                                              \
             if (replay_in_row()) {                                                                          \
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) void publish_load(
     do {                                                                                     \
         if (!castor_is_ordered()) return operation;                                          \
         TOUCH(p);                                                                            \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                       \
+        if (castor_replays()) {                                       \
             settle();                                                                        \
             if (replay_in_row()) {                                                           \
                 T now_ = operation;                                                          \
@@ -267,7 +267,7 @@ CASTOR_SIZES(CASTOR_ALIASES)
 
 static uint64_t value(uint64_t value) {
     if (castor_self.ring) {
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) settle();
+        if (castor_replays()) settle();
         else castor_boundary();
     }
     return castor_value(value);
@@ -326,7 +326,7 @@ EXPORT void __castor_region_begin(void *p) {
         castor_proc.unowned = 1;
         p = &anywhere;
     }
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         settle();
         r->shard = castor_replay_region((uint64_t)p);
         enter(r);
@@ -350,7 +350,7 @@ EXPORT void __castor_region_output(void *p, uint64_t size) {
     if (r->shard != CASTOR_NO_SHARD && !is_local(p) && shard_of((char *)p + size - 1) != r->shard) castor_proc.unowned = 1;
     uint64_t room = sizeof r->bytes - r->length;
     if (size > room) size = room;
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         if (r->length + size <= r->kept) castor_copy(p, r->bytes + r->length, size);
     } else {
         castor_copy(r->bytes + r->length, p, size);
@@ -363,7 +363,7 @@ EXPORT void __castor_region_end(void *p) {
     if (!r->entered) return;
     r->entered = 0;
     castor_self.ordered = r->ordered;
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         if (r->faulted) castor_replay_region((uint64_t)(p ? p : &anywhere));
         return castor_replayed_write(r->shard);
     }
@@ -432,7 +432,7 @@ EXPORT bool castor_atomic_compare(size_t n, void *p, void *e, void *d, int s, in
 // MARK: - Polls
 
 static void deliver(void) {
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) castor_settle();
+    if (castor_replays()) castor_settle();
     else castor_deliver_pending();
 }
 EXPORT void __castor_poll(void) {

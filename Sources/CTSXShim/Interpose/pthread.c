@@ -61,9 +61,17 @@ static int take_again(struct waiting *w) {
 static void wait_again_ended(struct waiting *w) {
     if (!w->returned) take_again(w);
 }
+/// Standby that goes live: who was to wake this thread may have done so when nobody waited. It wakes by itself, as it may.
+static int wake_live(struct waiting *w) {
+    real_pthread_mutex_lock(w->mutex);
+    w->returned = 1;
+    castor_symbol_record(w->id, (uint64_t)w->mutex, 0, 0, 1);
+    return 0;
+}
 static int wait_again(uint16_t id, pthread_mutex_t *m) {
     __attribute__((cleanup(wait_again_ended))) struct waiting w = {id, m, 0};
     real_pthread_mutex_unlock(m);
+    if (!castor_replays()) return wake_live(&w);
     /* A wait that was cancelled is followed by what the unwinder did; the request itself was the event before. */
     if (!castor_next_is(id) || castor_next_result() == CANCELLED) pthread_testcancel();
     w.returned = 1;
@@ -72,7 +80,7 @@ static int wait_again(uint16_t id, pthread_mutex_t *m) {
 #define WAIT(id, mutex_, call)                                                          \
     do {                                                                                \
         if (!castor_is_ordered()) return call;                                          \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) return wait_again(id, mutex_);     \
+        if (castor_replays()) return wait_again(id, mutex_);     \
         castor_boundary_at((void *)CASTOR_MAY_REST);                                    \
         __attribute__((cleanup(wait_ended))) struct waiting w = {id, mutex_, 0};        \
         int result = call;                                                              \
@@ -134,16 +142,19 @@ EXPORT int pthread_spin_trylock(pthread_spinlock_t *l) {
 /// real barrier, so handlers that ran in between run there again.
 EXPORT int pthread_barrier_wait(pthread_barrier_t *b) {
     if (!castor_is_ordered()) return real_pthread_barrier_wait(b);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_pthread_barrier_arrive, (uint64_t)b);
         castor_symbol_replayed(&turn);
-        castor_symbol_replay(&turn, CASTOR_SYM_pthread_barrier_wait, (uint64_t)b);
-        castor_symbol_replayed(&turn);
-        return (int)turn.result;
+        if (castor_replays()) {
+            castor_symbol_replay(&turn, CASTOR_SYM_pthread_barrier_wait, (uint64_t)b);
+            castor_symbol_replayed(&turn);
+            return (int)turn.result;
+        }
+    } else {
+        castor_boundary_at((void *)CASTOR_MAY_REST);
+        castor_symbol_record(CASTOR_SYM_pthread_barrier_arrive, (uint64_t)b, 0, 0, 1);
     }
-    castor_boundary_at((void *)CASTOR_MAY_REST);
-    castor_symbol_record(CASTOR_SYM_pthread_barrier_arrive, (uint64_t)b, 0, 0, 1);
     int result = real_pthread_barrier_wait(b);
     castor_symbol_record(CASTOR_SYM_pthread_barrier_wait, (uint64_t)b, result, 0, 1);
     return result;
@@ -170,7 +181,7 @@ static int would_wait(sem_t *s) {
 #define SEMAPHORE(id, call)                                                               \
     do {                                                                                  \
         if (!castor_is_ordered() && !would_wait(s)) return call;                          \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                    \
+        if (castor_replays()) {                                    \
             castor_turn turn;                                                             \
             if (id != CASTOR_SYM_sem_trywait) CANCELLATION_POINT(id);                     \
             castor_symbol_replay(&turn, id, (uint64_t)s);                                 \
@@ -194,7 +205,7 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t c, const struct timespec *t) {
 /// Its version is taken before it posts, so that whoever it wakes comes after it.
 EXPORT int sem_post(sem_t *s) {
     if (!castor_is_ordered()) return real_sem_post(s);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_sem_post, (uint64_t)s);
         int result = real_sem_post(s);
@@ -207,7 +218,7 @@ EXPORT int sem_post(sem_t *s) {
 }
 EXPORT int sem_getvalue(sem_t *s, int *v) {
     if (!castor_is_ordered()) return real_sem_getvalue(s, v);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_sem_getvalue, (uint64_t)s);
         castor_symbol_replayed(&turn);
@@ -230,7 +241,7 @@ static __thread struct { pthread_once_t *control; void (*routine)(void); castor_
 static void once_run(void) {
     pthread_once_t *control = once_now.control;
     void (*routine)(void) = once_now.routine;
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_mode_now() == CASTOR_MODE_REPLAY) { /* it is this thread's turn: nothing has gone live */
         castor_symbol_replayed(&once_now.turn);
     } else {
         castor_symbol_record(CASTOR_SYM_pthread_once_run, (uint64_t)control, 0, 0, 1);
@@ -239,7 +250,7 @@ static void once_run(void) {
 }
 EXPORT int pthread_once(pthread_once_t *o, void (*f)(void)) {
     if (!castor_is_ordered()) return real_pthread_once(o, f);
-    int replaying = castor_mode_now() == CASTOR_MODE_REPLAY;
+    int replaying = castor_replays();
     castor_turn turn;
     if (!replaying) castor_boundary();
     if (replaying && !castor_next_is(CASTOR_SYM_pthread_once_run)) {
@@ -252,7 +263,7 @@ EXPORT int pthread_once(pthread_once_t *o, void (*f)(void)) {
     once_now.control = o;
     once_now.routine = f;
     int result = real_pthread_once(o, once_run);
-    if (replaying) {
+    if (castor_replays()) {
         castor_symbol_replay(&turn, CASTOR_SYM_pthread_once, (uint64_t)o);
         castor_symbol_replayed(&turn);
     } else {

@@ -26,7 +26,7 @@ FOUND(void, funlockfile, (FILE *f), (f))
 #define LINE_BUFFERED 0x0200
 
 static void lock(FILE *f) {
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_stdio, (uint64_t)f);
         real_flockfile(f);
@@ -307,7 +307,7 @@ NAMED(int, fcloseall, (void)) {
 
 /// A thread may be blocked in a call on a stream for good; fork and exit do not wait for that one.
 static int lock_soon(FILE *f) {
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_stdio_try, (uint64_t)f);
         if (turn.result == 0) real_flockfile(f);

@@ -26,7 +26,7 @@ static char ends;
 static pthread_mutex_t ends_lock = PTHREAD_MUTEX_INITIALIZER;
 static void lock_ends(uint16_t id) {
     castor_turn turn;
-    int replaying = castor_mode_now() == CASTOR_MODE_REPLAY;
+    int replaying = castor_replays();
     if (replaying) castor_symbol_replay(&turn, id, (uint64_t)&ends);
     else castor_boundary();
     real_pthread_mutex_lock(&ends_lock);
@@ -52,7 +52,7 @@ static void thread_ends(int *unused) {
     stack->ending = 1;
     if (stack->detached) real_pthread_detach(pthread_self());
     real_pthread_mutex_unlock(&ends_lock);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY && castor_next_is(CASTOR_SYM_stdio_list)) await_others();
+    if (castor_replays() && castor_next_is(CASTOR_SYM_stdio_list)) await_others();
 }
 
 static void *thread_main(void *pointer) {
@@ -137,7 +137,7 @@ EXPORT int pthread_join(pthread_t t, void **r) {
     if (!attached() || !castor_is_ordered()) return real_pthread_join(t, r);
     castor_boundary_at((void *)CASTOR_MAY_REST);
     int result;
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         CANCELLATION_POINT(CASTOR_SYM_pthread_join);
         result = real_pthread_join(t, r);
@@ -155,7 +155,7 @@ EXPORT int pthread_join(pthread_t t, void **r) {
     do {                                                                                \
         if (!attached() || !castor_is_ordered()) return call;                           \
         int result;                                                                     \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                  \
+        if (castor_replays()) {                                  \
             castor_turn turn;                                                           \
             CANCELLATION_POINT(id);                                                     \
             if (!castor_next_is(id) || castor_next_result() == 0) real_pthread_join(t, r); \
@@ -202,7 +202,7 @@ static uint64_t tid_of(pthread_t t) {
 EXPORT int pthread_cancel(pthread_t t) {
     castor_stack *stack = castor_stack_of((uint64_t)t);
     if (!attached() || !castor_is_ordered() || t == pthread_self()) return real_pthread_cancel(t);
-    if (castor_mode_now() == CASTOR_MODE_REPLAY) {
+    if (castor_replays()) {
         castor_turn turn;
         castor_symbol_replay(&turn, CASTOR_SYM_pthread_cancel, (uint64_t)t);
         castor_symbol_replayed(&turn);
@@ -226,7 +226,7 @@ static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 EXPORT pid_t fork(void) {
     if (!attached() || !castor_is_ordered()) return real_fork();
     castor_turn turn;
-    int replaying = castor_mode_now() == CASTOR_MODE_REPLAY;
+    int replaying = castor_replays();
     if (replaying) castor_symbol_replay(&turn, CASTOR_SYM_fork, (uint64_t)&forks);
     else castor_boundary();
     real_pthread_mutex_lock(&fork_lock);
@@ -247,7 +247,7 @@ static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
     do {                                                                                \
         if (!castor_is_ordered()) return call;                                          \
         castor_turn turn;                                                               \
-        int replaying = castor_mode_now() == CASTOR_MODE_REPLAY;                        \
+        int replaying = castor_replays();                        \
         if (replaying) castor_symbol_replay(&turn, id, (uint64_t)&keys);                \
         else castor_boundary();                                                         \
         real_pthread_mutex_lock(&keys_lock);                                            \

@@ -55,7 +55,7 @@ static inline void castor_boundary(void) { castor_boundary_at(0); }
 #define ACQUIRE(id, object, call, again, taken)                                                     \
     do {                                                                                            \
         if (!castor_is_ordered()) return call;                                                      \
-        if (castor_mode_now() == CASTOR_MODE_REPLAY) {                                              \
+        if (castor_replays()) {                                              \
             castor_turn turn;                                                                       \
             castor_symbol_replay(&turn, id, (uint64_t)(uintptr_t)(object));                         \
             int result = (int)turn.result;                                                          \

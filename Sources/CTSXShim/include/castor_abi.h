@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 6u
+#define CASTOR_ABI_VERSION 7u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -74,6 +74,8 @@ enum : uint16_t {
     /// thread's count of such operations after them; hash: of what they were given and gave, 0: not known; nr 1: the last
     /// one was counted and not done.
     CASTOR_EV_OWNED = 20,
+    /// Standby only, in no log: the thread has done all that was recorded and goes on by itself.
+    CASTOR_EV_LIVE = 21,
 };
 
 /// What an event of the compiler plane did. `castor_entry.nr` is this × 8 + log2 of the size.
@@ -249,7 +251,11 @@ typedef struct castor_ring {
     uint64_t head;
     /// Replay: the consumer sleeps on the low half of `tail`.
     uint32_t consumer_waiting;
-    uint32_t pad0[13];
+    /// Recording with a standby: the thread sleeps on the low half of `acknowledged`.
+    uint32_t output_waiting;
+    /// Recording with a standby: so many of this stream's events the standby has; what the thread sends after them may go.
+    uint64_t acknowledged;
+    uint32_t pad0[10];
     // producer's line
     uint64_t tail;
     uint64_t cached_head;
@@ -304,6 +310,8 @@ enum : uint32_t {
     CASTOR_OPT_LENIENT = 1u << 4,    ///< replay of another build than the recorded one: see castor_lenient
     CASTOR_OPT_SANITIZED = 1u << 5,  ///< and it is one with a sanitizer
     CASTOR_OPT_NO_OWNERS = 1u << 6,  ///< recording: no shard is owned, every operation of the compiler plane is logged
+    CASTOR_OPT_STANDBY = 1u << 7,    ///< replay that makes what the kernel must hold, to go on live: see Standby.swift
+    CASTOR_OPT_COMMIT = 1u << 8,     ///< recording: output waits until a standby has what led to it, while `committing`
 };
 /// What `castor_report.kind` says went wrong in replay.
 enum : uint32_t {
@@ -439,7 +447,11 @@ typedef struct castor_segment {
     uint32_t turn_waiters;
     /// Recording in chaos mode: events begun so far by all threads of all processes.
     uint32_t progress;
-    uint64_t pad3[6];
+    /// Standby: futex word, 1 once the program goes on by itself.
+    uint32_t live;
+    /// Recording with a standby: non-zero while output waits for its acknowledgement.
+    uint32_t committing;
+    uint64_t pad3[5];
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
     uint64_t polled[CASTOR_POLLED];
@@ -541,6 +553,12 @@ enum : uint8_t {
     CASTOR_SUPPORT_PARTIAL,     ///< recorded exactly within the limits that the note gives
     CASTOR_SUPPORT_ENOSYS,      ///< answered with ENOSYS so that the program takes its fallback
     CASTOR_SUPPORT_UNSUPPORTED, ///< executed, but not replayable: named at once and in the log
+};
+
+/// What a standby does about a call that it replays: see castor_standby.def.
+enum : uint8_t {
+    CASTOR_AGAIN_REFUSED = 0, CASTOR_AGAIN_NOTHING, CASTOR_AGAIN_SAME, CASTOR_AGAIN_TRIES, CASTOR_AGAIN_OPENS,
+    CASTOR_AGAIN_PAIR, CASTOR_AGAIN_READS, CASTOR_AGAIN_WRITES, CASTOR_AGAIN_MOVES, CASTOR_AGAIN_ACCEPTS,
 };
 
 typedef struct castor_argument {

@@ -18,6 +18,9 @@ extern const castor_syscall_row castor_syscall_table[CASTOR_SYSCALLS];
 CASTOR_INLINE const castor_syscall_row *_Nonnull castor_syscall_row_at(uint64_t nr) {
     return &castor_syscall_table[nr < CASTOR_SYSCALLS ? nr : CASTOR_SYSCALLS - 1];
 }
+extern const uint8_t castor_again_table[CASTOR_SYSCALLS];
+/// CASTOR_AGAIN_*: what a standby does about the call.
+CASTOR_INLINE uint8_t castor_again(uint64_t nr) { return nr < CASTOR_SYSCALLS ? castor_again_table[nr] : CASTOR_AGAIN_REFUSED; }
 
 /// Rows of castor_symbols.def, for tools: name and note, null for a number without a row.
 const char *_Nullable castor_symbol_name(uint32_t number);
@@ -148,6 +151,8 @@ CASTOR_INLINE void castor_close_line(castor_ring *_Nonnull r) {
 #define CASTOR_ARRAY(owner, field, type) \
     CASTOR_INLINE type *_Nonnull castor_##owner##_##field(castor_##owner *_Nonnull p) { return p->field; }
 CASTOR_FIELD(ring, consumer_waiting, uint32_t)
+CASTOR_FIELD(ring, output_waiting, uint32_t)
+CASTOR_FIELD(ring, acknowledged, uint64_t)
 CASTOR_FIELD(ring, producer_waiting, uint32_t)
 CASTOR_FIELD(ring, packed, uint32_t)
 CASTOR_FIELD(ring, state, uint32_t)
@@ -170,6 +175,8 @@ CASTOR_FIELD(segment, stopped, uint32_t)
 CASTOR_FIELD(segment, turn, uint64_t)
 CASTOR_FIELD(segment, turn_waiters, uint32_t)
 CASTOR_FIELD(segment, progress, uint32_t)
+CASTOR_FIELD(segment, live, uint32_t)
+CASTOR_FIELD(segment, committing, uint32_t)
 CASTOR_FIELD(segment, unsupported, uint32_t)
 CASTOR_FIELD(segment, polls_passed, uint64_t)
 CASTOR_FIELD(segment, polls_added, uint64_t)

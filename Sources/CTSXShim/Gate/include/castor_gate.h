@@ -182,6 +182,15 @@ extern castor_segment *_Nonnull castor_seg CASTOR_HIDDEN;
 CASTOR_INLINE uint32_t castor_mode_now(void) { return __atomic_load_n(&castor_mode, __ATOMIC_RELAXED); }
 CASTOR_INLINE void castor_mode_set(uint32_t m) { __atomic_store_n(&castor_mode, m, __ATOMIC_RELEASE); }
 CASTOR_INLINE castor_segment *_Nonnull castor_segment_now(void) { return castor_seg; }
+/// Whether the next event is to be replayed. The thread of a standby that has done all that it was sent waits here for more;
+/// when the standby goes live, it is told no.
+CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_still_replays(void);
+CASTOR_INLINE int castor_replays(void) {
+    if (castor_mode_now() != CASTOR_MODE_REPLAY) return 0;
+    return !(castor_seg->options & CASTOR_OPT_STANDBY) || castor_still_replays();
+}
+/// The policy of it: the thread's next entry is CASTOR_EV_LIVE, and from now on it records.
+CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_goes_live(void);
 
 /// Objects that the chaos mode remembers.
 #define CASTOR_TAKERS 1024u
@@ -218,7 +227,7 @@ typedef struct castor_process {
     uint32_t dying;            ///< recording: the process id, once a thread dies of a fault (futex word)
     uint32_t unowned;          ///< recording: its memory changes in ways that the compiler plane does not see, or not in one
                                ///< piece (others map it, assembly, order=shared): its threads own nothing
-    uint32_t pad;
+    uint32_t went_live;        ///< standby: this process goes on by itself
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
@@ -232,6 +241,7 @@ CASTOR_FIELD(process, forks, uint32_t)
 CASTOR_FIELD(process, stopped, uint32_t)
 CASTOR_FIELD(process, busy, uint32_t)
 CASTOR_FIELD(process, dying, uint32_t)
+CASTOR_FIELD(process, went_live, uint32_t)
 CASTOR_FIELD(process, parked, uint32_t)
 CASTOR_FIELD(process, next_object, uint32_t)
 CASTOR_ARRAY(process, said, uint64_t)
@@ -251,7 +261,7 @@ CASTOR_INLINE castor_cache *_Nonnull castor_thread_cache(castor_thread *_Nonnull
 /// Descriptor table: kind in the low 4 bits, object number above.
 #define CASTOR_DESCRIPTORS 65536u
 /// Kinds from this one on are of descriptors that have been closed: see DescriptorKind.
-#define CASTOR_DESCRIPTOR_CLOSED 5u
+#define CASTOR_DESCRIPTOR_CLOSED 6u
 /// The program's view of a signal's disposition, as the kernel's struct.
 typedef struct castor_action {
     uint64_t handler, flags, restorer, mask;

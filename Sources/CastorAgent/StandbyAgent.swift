@@ -1,0 +1,150 @@
+/// Follows a log that is still being written and feeds the rings of a program that replays it, until it is told that the program is
+/// to go on by itself: then it records.
+///
+/// An event is fed when all that it depends on is in the log, for a primary that dies takes with it what its rings still held: an
+/// unlock that was not logged yet may stand between two locks that were. So the standby never waits for an event that will not come,
+/// and what has no place when the log has ended did not happen, since nothing that came of it was let out.
+import CTSXShim
+import CastorLog
+import Glibc
+
+final class StandbyAgent {
+    private let segment: Segment
+    private let control: Control
+    private let log: GrowingLog
+    private var queues: [UInt32: StreamQueue] = [:]
+    private var order = LinearExtension()
+    private var polls = PollWatch()
+    private var reminder = Reminder()
+    private var isToGoLive = false
+    private var saidEnded = false
+
+    init(segment: Segment, control: Control, directory: String) throws {
+        self.segment = segment
+        self.control = control
+        log = try GrowingLog(directory: directory)
+        segment.base.pointee.order = CASTOR_ORDER_PARTIAL
+        segment.base.pointee.stream_count = 1
+    }
+
+    /// Returns when the program has ended, on standby or live.
+    func run() throws {
+        var pause = 1
+        while true {
+            while let message = control.receive() {
+                if message == "live" { isToGoLive = true }
+                if message == "quit" { return }
+            }
+            if control.isClosed { return }
+            var moved = try read()
+            moved += feedAll()
+            if moved == 0 { reminder.replaying(segment) }
+            if castor_load32(castor_report_kind(castor_segment_report(segment.base))) != 0 {
+                control.send("diverged")
+                while !control.isClosed, control.receive() != "quit" { usleep(10_000) }
+                return
+            }
+            if moved == 0, log.ending != nil, !saidEnded {
+                saidEnded = true
+                try sayEnded()
+            }
+            if moved == 0, isToGoLive {
+                for stream in queues.keys { queues[stream]!.dropUnplaced() }
+                if isAtEnd { return try goLive() }
+            }
+            pause = moved > 0 ? 1 : min(pause * 2, 16)
+            segment.sleep(milliseconds: pause) { false }
+        }
+    }
+
+    /// The program ended by itself: the standby's ends with it.
+    private func sayEnded() throws {
+        switch log.ending?.outcome {
+        case .exited(let code): segment.base.pointee.final_code = UInt32(code)
+        case .signalled(let number): segment.base.pointee.final_signal = UInt32(number)
+        default: break
+        }
+        control.send("ended")
+    }
+
+    // MARK: - Feeding
+
+    private func read() throws -> Int {
+        var chunks = 0
+        while chunks < 64, let chunk = try log.nextChunk() {
+            chunks += 1
+            for run in chunk.runs {
+                guard let decoder = chunk.decoder(stream: run.stream) else { continue }
+                var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
+                var entry = castor_entry()
+                while let payload = try decoder.next(&entry) {
+                    if entry.shard != CASTOR_NO_SHARD, entry.shard >= CASTOR_SHARDS {
+                        throw LogError.invalid("shard \(entry.shard) in the log")
+                    }
+                    polls.see(entry, run.stream, segment)
+                    queue.append(&entry, payload)
+                }
+                queues[run.stream] = queue
+            }
+        }
+        if chunks > 0 { _ = order.advance(&queues, atEnd: false) }
+        return chunks
+    }
+
+    private func feedAll() -> Int {
+        var moved = 0
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            switch segment.state(ring) {
+            case CASTOR_RING_DONE:
+                segment.free(ring)
+                moved += 1
+            case CASTOR_RING_LIVE:
+                let stream = ring.pointee.stream
+                moved += queues[stream]?.feed(ring) ?? 0
+                if saidEnded, queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
+                    (queues[stream] ?? StreamQueue()).feedEnd(ring)
+                {
+                    ended.insert(stream)
+                    moved += 1
+                }
+            default: break
+            }
+        }
+        return moved
+    }
+    private var ended: Set<UInt32> = []
+
+    // MARK: - Going live
+
+    /// Every event that has a place has been done: nothing moves until `live` is set.
+    private var isAtEnd: Bool {
+        if queues.values.contains(where: { $0.ready > 0 }) { return false }
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            if segment.state(ring) == CASTOR_RING_DONE { return false }
+            if segment.state(ring) == CASTOR_RING_LIVE,
+                castor_load(castor_ring_tail(ring)) != castor_load(castor_ring_head(ring))
+            {
+                return false
+            }
+        }
+        return order.versions.indices.allSatisfy {
+            castor_load(castor_version(segment.base, UInt32($0))) == order.versions[$0]
+        }
+    }
+
+    private func goLive() throws {
+        let writer = try LogWriter(continuing: log)
+        // While recording the words of the compiler plane's shards are locks, too.
+        for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
+            castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
+        }
+        castor_store32(castor_segment_next_stream(segment.base), (order.created.max() ?? 0) + 1)
+        segment.base.pointee.mode = CASTOR_MODE_RECORD
+        castor_store32(castor_segment_live(segment.base), 1)
+        for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }
+        control.send("live")
+        RecordAgent(segment: segment, control: control, log: writer, isPrompt: true).run()
+    }
+}
