@@ -9,7 +9,7 @@ func castor_clock(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> Int32 {
     guard castor_mode_now() != CASTOR_MODE_OFF, let ring = me.pointee.ring, me.pointee.vforked == 0 else {
         return Int32(truncatingIfNeeded: real(nr, a0, a1))
     }
-    if replays(me) { return replay(me, ring, nr, a0, a1) }
+    if isReplaying { return replay(me, ring, nr, a0, a1) }
     me.pointee.vforked = 1  // a system call that the vDSO falls back to is part of this event
     let result = real(nr, a0, a1)
     me.pointee.vforked = 0
@@ -28,6 +28,7 @@ func castor_clock(_ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> Int32 {
 }
 
 @_noLocks private func replay(_ me: Thread, _ ring: Ring, _ nr: UInt32, _ a0: UInt64, _ a1: UInt64) -> Int32 {
+    if !replays(me) { return castor_clock(nr, a0, a1) }
     let e = nextEntry(me, CASTOR_EV_CLOCK, UInt16(truncatingIfNeeded: nr))
     let object = object(nr, a0)
     if e.pointee.kind != CASTOR_EV_CLOCK || UInt32(e.pointee.nr) != nr {

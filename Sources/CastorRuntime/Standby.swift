@@ -10,9 +10,8 @@ import CTSXShim
 @inline(__always) var isStandby: Bool { segment.pointee.options & CASTOR_OPT_STANDBY != 0 }
 
 /// Whether the thread's next event is to be replayed: `castor_replays`, for Swift. Signals that come before it are delivered.
-@inline(__always) @_noLocks func replays(_ me: Thread) -> Bool {
-    isReplaying && (!isStandby || castor_goes_live() == 0)
-}
+@inline(__always) @_noLocks func replays(_ me: Thread) -> Bool { isReplaying && stillReplays() }
+@inline(never) @_noLocks private func stillReplays() -> Bool { !isStandby || castor_goes_live() == 0 }
 
 @c @implementation @_noLocks
 func castor_goes_live() -> Int32 {

@@ -26,7 +26,7 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
     f.pointee.saved_index = 7
     if row.pointee.usual != 0, recordUsual(me, f, row) { return CASTOR_EXECUTE }
     f.pointee.flags = Mark.silent
-    var mode = castor_mode_now()
+    let mode = castor_mode_now()
     if mode == CASTOR_MODE_OFF || me.pointee.ring == nil || me.pointee.vforked != 0 { return pass(me, f) }
     if f.pointee.nr == UInt64(SYS_futex), isLibcsOwn(f) {
         // Waiting inside an interposed function or a private lock of libc: order is recorded there.
@@ -38,18 +38,26 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
     if row.pointee.replay == CASTOR_REPLAY_SIGNAL, !isSignalEvent(me, f) { return pass(me, f) }
     if takesOurs(row, f) { return CASTOR_DONE }
     if me.pointee.creating != 0, row.pointee.replay == CASTOR_REPLAY_THREAD { return pass(me, f) }  // pthread_create's
-    if mode == CASTOR_MODE_REPLAY, isLenient, let action = lenientCall(me, f, row) { return action }
+    if mode == CASTOR_MODE_REPLAY { return enterAgain(me, f, row) }
     f.pointee.flags = 0
-    if mode == CASTOR_MODE_REPLAY, isStandby {
-        if nextIsSignal(me) { return CASTOR_DELIVER }
-        if castor_goes_live() != 0 { mode = CASTOR_MODE_RECORD }
-    }
-    if mode == CASTOR_MODE_RECORD ? me.pointee.pending_signals != 0 : nextIsSignal(me) { return CASTOR_DELIVER }
-    if f.pointee.nr == UInt64(SYS_exit) {
-        leaveThread(me)
-        return CASTOR_PASS
-    }
-    return mode == CASTOR_MODE_RECORD ? record(me, f, row) : replay(me, f, row)
+    if me.pointee.pending_signals != 0 { return CASTOR_DELIVER }
+    if f.pointee.nr == UInt64(SYS_exit) { return leave(me) }
+    return record(me, f, row)
+}
+
+/// The call in a replay, or the first one after a standby's log ends.
+@inline(never) @_noLocks private func enterAgain(_ me: Thread, _ f: Frame, _ row: Row) -> Int32 {
+    if isLenient, let action = lenientCall(me, f, row) { return action }
+    f.pointee.flags = 0
+    if nextIsSignal(me) { return CASTOR_DELIVER }
+    if isStandby, castor_goes_live() != 0 { return castor_syscall_enter(f) }
+    if f.pointee.nr == UInt64(SYS_exit) { return leave(me) }
+    return replay(me, f, row)
+}
+
+@inline(never) @_noLocks private func leave(_ me: Thread) -> Int32 {
+    leaveThread(me)
+    return CASTOR_PASS
 }
 
 @c @implementation @_noLocks
