@@ -68,6 +68,7 @@ static int wake_live(struct waiting *w) {
     castor_symbol_record(w->id, (uint64_t)w->mutex, 0, 0, 1);
     return 0;
 }
+/// A standby may know the next event only after others have had the mutex: it is given up before anything is awaited.
 static int wait_again(uint16_t id, pthread_mutex_t *m) {
     __attribute__((cleanup(wait_again_ended))) struct waiting w = {id, m, 0};
     real_pthread_mutex_unlock(m);
@@ -80,7 +81,7 @@ static int wait_again(uint16_t id, pthread_mutex_t *m) {
 #define WAIT(id, mutex_, call)                                                          \
     do {                                                                                \
         if (!castor_is_ordered()) return call;                                          \
-        if (castor_replays()) return wait_again(id, mutex_);     \
+        if (castor_mode_now() == CASTOR_MODE_REPLAY) return wait_again(id, mutex_);     \
         castor_boundary_at((void *)CASTOR_MAY_REST);                                    \
         __attribute__((cleanup(wait_ended))) struct waiting w = {id, mutex_, 0};        \
         int result = call;                                                              \
