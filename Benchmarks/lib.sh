@@ -183,17 +183,21 @@ sample() {
 # The value behind a name in output of lines "NAME VALUE".
 value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
-# Replays the log: its time against that of the recording.
+# replay_log [ORDER]: what it prints is in replay.out; sets seconds.
+replay_log() {
+    timed "$castor" replay -q --order "${1:-partial}" "$log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
+        { tail -20 "$work/replay.err" >&2; fail "the replay failed"; }
+}
+
+# sample_replay ROW SECONDS: the log's replay, in time against that of the recording.
 sample_replay() {
-    local row=$1 recorded_seconds=$2
-    timed "$castor" replay -q "$work/log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
-        { cat "$work/replay.err" >&2; fail "the replay failed"; } || return
-    sample "$row" recorded "$recorded_seconds" && sample "$row" replayed "$seconds"
+    local recorded_seconds=$2
+    replay_log && sample "$1" recorded "$recorded_seconds" && sample "$1" replayed "$seconds"
 }
 
 # Sets log_bytes and log_events.
 describe_log() {
-    read -r log_bytes log_events < <("$castor" info --json "$work/log" |
+    read -r log_bytes log_events < <("$castor" info --json "$log" |
         python3 -c 'import json, sys; log = json.load(sys.stdin); print(log["size"], log["events"])')
     [[ -n $log_bytes ]] || fail "castor info failed"
 }
