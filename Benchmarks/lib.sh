@@ -183,16 +183,24 @@ sample() {
 # The value behind a name in output of lines "NAME VALUE".
 value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
-# replay_log [ORDER]: what it prints is in replay.out; sets seconds.
+# replay_log ORDER [OUTPUT]: sets seconds. What it prints has to be what is in the file OUTPUT.
 replay_log() {
-    timed "$castor" replay -q --order "${1:-partial}" "$log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
-        { tail -20 "$work/replay.err" >&2; fail "the replay failed"; }
+    timed "$castor" replay -q --order "$1" "$log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
+        { tail -20 "$work/replay.err" >&2; fail "the $1 replay failed"; } || return
+    [[ -z ${2:-} ]] || cmp "$2" "$work/replay.out" || fail "the $1 replay printed something else"
 }
 
-# sample_replay ROW SECONDS: the log's replay, in time against that of the recording.
+# sample_replay ROW SECONDS [OUTPUT]: the log's replay, in time against that of the recording. If it fails, that row alone fails.
 sample_replay() {
     local recorded_seconds=$2
-    replay_log && sample "$1" recorded "$recorded_seconds" && sample "$1" replayed "$seconds"
+    replay_log partial "${3:-}" || { row_failed "$1"; return 0; }
+    sample "$1" recorded "$recorded_seconds" && sample "$1" replayed "$seconds"
+}
+
+# The row has no figure, and the benchmark goes on.
+row_failed() {
+    echo "$1" >>"$work/failed"
+    failed+=" $1"
 }
 
 # Sets log_bytes and log_events.

@@ -45,13 +45,13 @@ if [[ -n $quick ]]; then
     redis_requests=2000 pipeline_requests=8000 kv_requests=4000 calm_requests=2000 web_seconds=1 pgbench_seconds=1
     pgbench_scale=1 idle_seconds=0.5 pigz_megabytes=2 pbzip2_megabytes=2 sqlite_rows=2000 fill_entries=2000
     loop_seconds=0.05 stall_seconds=0.1 drain_seconds=0.05 orders_seconds=0.02 turns_events=20000 idlers_rounds=20000
-    kernel_turns=2 order_requests=2000
+    kernel_turns=2 order_requests=2000 kernel_scale=2 steal_depth=12
 else
     rounds=${ROUNDS:-5}
     redis_requests=100000 pipeline_requests=600000 kv_requests=150000 calm_requests=30000 web_seconds=3 pgbench_seconds=5
     pgbench_scale=4 idle_seconds=4 pigz_megabytes=100 pbzip2_megabytes=40 sqlite_rows=50000 fill_entries=1000000
-    loop_seconds=1 stall_seconds=3 drain_seconds=0.5 orders_seconds=0.3 turns_events=300000 idlers_rounds=4000000
-    kernel_turns=60 order_requests=50000
+    loop_seconds=1 stall_seconds=3 drain_seconds=0.5 orders_seconds=0.3 turns_events=150000 idlers_rounds=4000000
+    kernel_turns=60 order_requests=50000 kernel_scale=100 steal_depth=17
 fi
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || { fail "ROUNDS is to be a number from 1 on: $rounds"; exit 64; }
 deadline=$((SECONDS + ${MINUTES:-35} * 60))
@@ -60,11 +60,11 @@ for family in servers programs kernels loops compiler; do
     # shellcheck source=/dev/null
     source "$here/families/$family.sh"
 done
-all_benchmarks='redis pipeline kvserver calm nginx lighttpd postgres idle pigz pbzip2 sqlite kernels threads end_to_end
-    mutex rw clock atomics contended drain orders turns stall order redis_built memcached leveldb compile'
+all_benchmarks='redis pipeline kvserver calm nginx lighttpd postgres idle pigz pbzip2 sqlite
+    locks1 locks4 barriers queue steal nbody ocean threads end_to_end mutex rw clock atomics contended drain orders turns stall order redis_built memcached leveldb compile'
 benchmarks=${ONLY:-$all_benchmarks}
 
-for file in "$castor" "$tools"/castor-{drain,orders,turns} "$atomics"/loops/{atomicloop,contendedloop,stall} \
+for file in "$castor" "$tools"/castor-{drain,orders} "$atomics"/loops/{atomicloop,contendedloop,stall} \
     "$atomics"/order/{plain,castor,shared}/{kernel,kvserver} "$guests"/{mutexloop,rwloop,clockloop} \
     "$samples"/{kvserver,kvload,kernels/locks}; do
     [[ -x $file ]] || fail "$file is missing; 'make bench' builds it" || exit 1
@@ -77,6 +77,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 chmod 711 "$work" # the user of a server may look into a directory of its own
 mkdir "$work/samples" "$work/run"
+failed=''  # benchmarks and rows
 cd "$work/run" || exit 1
 log=$work/log
 
@@ -105,7 +106,6 @@ look_at_machine() {
 }
 
 # measure NAME: a benchmark that fails leaves no samples; the others run all the same.
-failed=''
 measure() {
     benchmark=$1
     if declare -F "${benchmark}_wants" >/dev/null && ! "${benchmark}_wants"; then return; fi

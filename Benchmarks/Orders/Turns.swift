@@ -30,8 +30,9 @@ private struct Log {
     }
 }
 
+/// Not affine, or the compiler would make one step of many.
 @inline(__always) private func step(_ value: UInt64) -> UInt64 {
-    value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    (value ^ value >> 29) &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
 }
 
 /// What the agent and the threads share.
@@ -140,7 +141,7 @@ private func replay<T: Turns>(_: T.Type, _ stage: Stage, thread: Int, events: In
     let (tail, head) = (stage.tails[thread], stage.heads[thread])
     var work = UInt64(thread)
     for at in 0..<UInt64(events) {
-        for _ in 0..<100 { work = step(work) }
+        for _ in 0..<50 { work = step(work) }
         wait { castor_load(tail) != at }
         let line = stage.rings[thread][Int(at) & (Stage.slots - 1)]
         let (object, version, place) = (Int(line[0]), line[1], line[2])

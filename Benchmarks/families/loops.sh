@@ -66,5 +66,5 @@ orders_round() {
 }
 
 turns_round() {
-    limited "$tools/castor-turns" "$turns_events" 1,2,4 >"$work/turns.$round" || fail "castor-turns failed"
+    limited "$tools/castor-orders" replay "$turns_events" 1,2,4 >"$work/turns.$round" || fail "castor-orders failed"
 }

@@ -11,7 +11,7 @@ program_round() {
         sample "$row" "$side" "$seconds" && sample "$row-cpu" "$side" "$cpu_seconds" || return
     done
     cmp "$work/out.native" "$work/out.recorded" || fail "$1 printed something else when recorded" || return
-    program_log && sample_replay "$row-replay" "$seconds"
+    program_log && sample_replay "$row-replay" "$seconds" "$work/out.recorded"
 }
 
 program_log() {
