@@ -5,7 +5,7 @@ set datafile separator tab
 set encoding utf8
 set style fill solid noborder
 set border 3 linecolor rgb '#666666'
-set xtics nomirror scale 0 rotate by -35
+set xtics nomirror scale 0 rotate by 35 right
 set ytics nomirror scale 0.5
 set grid ytics linecolor rgb '#dddddd' linetype 1
 set key outside top center horizontal samplen 2
@@ -80,7 +80,7 @@ if (columns > 1) {
     set logscale x 2
     set xrange [0.9:*]
     set yrange [0:*]
-    set xtics nomirror scale 0.5 norotate
+    set xtics nomirror scale 0.5 norotate center
     set key outside right center vertical samplen 2
     do for [type in 'svg png'] {
         if (type eq 'svg') {

@@ -212,7 +212,10 @@ def overhead_data(results, kinds):
     lines = []
     for result in results:
         row = result.row
-        if result.cost and row.table == "Recording" and row.kind in kinds and (row.aim is not None or row.kind == "added"):
+        if not result.cost or row.table != "Recording" or row.kind not in kinds:
+            continue
+        # Of ratios those of whole programs that are to reach something.
+        if row.kind == "added" or row.aim is not None and row.unit != "ns":
             aim = "NaN" if row.aim is None else f"{row.aim:.4g}"
             lines.append("\t".join([row.title] + [f"{value:.6g}" for value in result.cost] + [aim]))
     return "".join(line + "\n" for line in lines)

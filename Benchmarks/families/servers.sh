@@ -17,7 +17,7 @@ server_round() {
     [[ ${3:-} == no-replay ]] || sample_replay "$row-replay" "$seconds"
 }
 
-per_million() { quotient "$1" "$2" | awk '{ printf "%.6f\n", $1 * 1e6 }'; }
+per_million() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.6f\n", a / b * 1e6 }'; }
 
 # sample_latency P50 P99 P99.9, in µs.
 sample_latency() {
@@ -170,8 +170,6 @@ postgres_wants() {
     "${as_postgres[@]}" test -x "$castor" || fail "postgres is left out: its user does not reach $castor"
 }
 
-# The server's words but for its port; PGDATA and PGPORT say the rest.
-postgres=("${as_postgres[@]}" env)
 postgres_start() {
     rm -rf "$PGDATA" && "${as_postgres[@]}" cp -a "$work/pg/made" "$PGDATA" || return
     postgres_start_it
