@@ -47,11 +47,12 @@ above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
 
 # --- Processes
 
-# Runs a command within the limit, in the background, so that a signal to the benchmark need not wait for its end.
+# Runs a command within the limit, in the background, so that a signal to the benchmark need not wait for its end. Without
+# <&0 it would have no standard input there.
 command_pid=''
 limited() {
     local status
-    timeout -k 20 "$limit_seconds" "$@" &
+    timeout -k 20 "$limit_seconds" "$@" <&0 &
     command_pid=$!
     wait "$command_pid"
     status=$?

@@ -49,7 +49,7 @@ if [[ -n $quick ]]; then
 else
     rounds=${ROUNDS:-5}
     redis_requests=100000 pipeline_requests=600000 kv_requests=150000 calm_requests=30000 web_seconds=3 pgbench_seconds=5
-    pgbench_scale=4 idle_seconds=4 pigz_megabytes=100 pbzip2_megabytes=40 sqlite_rows=50000 fill_entries=1000000
+    pgbench_scale=4 idle_seconds=4 pigz_megabytes=100 pbzip2_megabytes=40 sqlite_rows=100000 fill_entries=1000000
     loop_seconds=1 stall_seconds=3 drain_seconds=0.5 orders_seconds=0.3 turns_events=150000 idlers_rounds=4000000
     kernel_turns=60 order_requests=50000 kernel_scale=100 steal_depth=17
 fi

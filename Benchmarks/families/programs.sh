@@ -10,6 +10,7 @@ program_round() {
             { tail -5 "$work/err.$side" >&2; fail "$1 failed"; } || return
         sample "$row" "$side" "$seconds" && sample "$row-cpu" "$side" "$cpu_seconds" || return
     done
+    [[ -s $work/out.native ]] || fail "$1 printed nothing" || return
     cmp "$work/out.native" "$work/out.recorded" || fail "$1 printed something else when recorded" || return
     program_log && sample_replay "$row-replay" "$seconds" "$work/out.recorded"
 }
