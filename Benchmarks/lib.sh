@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 # Helpers of run.sh: messages, the machine's state, processes with a time limit, samples.
-# The variables castor, work, limit_seconds, benchmark and round are set by run.sh; what is set here is for it.
+# The variables castor, work, limit_seconds, benchmark and round are set by run.sh; what is set here is for it and for the
+# families of benchmarks.
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'bench: warning: %s\n' "$*" >&2; }
@@ -46,11 +47,12 @@ above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
 
 # --- Processes
 
-# Runs a command within the limit, in the background, so that a signal to the benchmark need not wait for its end.
+# Runs a command within the limit, in the background, so that a signal to the benchmark need not wait for its end. Without
+# <&0 it would have no standard input there.
 command_pid=''
 limited() {
     local status
-    timeout -k 20 "$limit_seconds" "$@" &
+    timeout -k 20 "$limit_seconds" "$@" <&0 &
     command_pid=$!
     wait "$command_pid"
     status=$?
@@ -58,18 +60,22 @@ limited() {
     return $status
 }
 
-# The same, and sets seconds.
-timed() {
-    local start=$EPOCHREALTIME status
-    limited "$@"
-    status=$?
-    seconds_since "$start"
-    return $status
+# usage COMMAND...: the words that run a command so that its cost is in the file `usage`; take_usage sets seconds (from start
+# to end) and cpu_seconds (of all its processes) from it.
+usage=(python3 "$(dirname "${BASH_SOURCE[0]}")/usage.py")
+take_usage() {
+    seconds=$(value_of seconds "$work/usage") cpu_seconds=$(value_of cpu_seconds "$work/usage")
+    [[ -n $cpu_seconds ]] || fail "what it cost is not known"
 }
 
-seconds_since() {
-    local microseconds=$((10#${EPOCHREALTIME/./} - 10#${1/./}))
-    printf -v seconds '%d.%06d' $((microseconds / 1000000)) $((microseconds % 1000000))
+# As `limited`, and sets seconds and cpu_seconds.
+timed() {
+    local status
+    rm -f "$work/usage"
+    limited "${usage[@]}" "$work/usage" "$@"
+    status=$?
+    [[ $status != 0 ]] || take_usage || return
+    return $status
 }
 
 # is_ready READY: the server's output has a line with READY in it, or, of READY "port N", somebody listens there.
@@ -83,13 +89,13 @@ is_ready() {
 
 # start_server READY COMMAND...: returns when the server is ready. No probe connects to it: the recording would hold
 # that, too.
-server_pid='' server_children=''
+server_pid=''
 start_server() {
     local ready=$1 deadline=$((SECONDS + 60))
     shift
     : >"$work/server.out"
-    server_started=$EPOCHREALTIME
-    "$@" >"$work/server.out" 2>"$work/server.err" </dev/null &
+    rm -f "$work/usage"
+    "${usage[@]}" "$work/usage" "$@" >"$work/server.out" 2>"$work/server.err" </dev/null &
     server_pid=$!
     until is_ready "$ready"; do
         if ! kill -0 "$server_pid" 2>/dev/null || ((SECONDS >= deadline)); then
@@ -100,12 +106,33 @@ start_server() {
         fi
         sleep 0.01
     done
-    server_children=$(children_of "$server_pid")
 }
 
-children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null; }
+# All processes below one, by process id.
+descendants_of() {
+    local child
+    # shellcheck disable=SC2013 # they are words
+    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+        echo "$child"
+        descendants_of "$child"
+    done
+}
 
-# Ends the server in order; sets seconds, the time since its start.
+# MiB of memory that the server's processes have, castor's included. What several of them share counts once.
+memory_in_use() {
+    local process
+    for process in $(descendants_of "$server_pid"); do cat "/proc/$process/smaps_rollup" 2>/dev/null; done |
+        awk '$1 == "Pss:" { sum += $2 } END { if (sum) printf "%.2f\n", sum / 1024 }'
+}
+
+# Seconds that the server's processes, castor's included, have been on a processor; of threads that are still there.
+cpu_so_far() {
+    local process
+    for process in $(descendants_of "$server_pid"); do cat /proc/"$process"/task/*/schedstat 2>/dev/null; done |
+        awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
+}
+
+# Ends the server in order; sets seconds, the time since its start, and cpu_seconds.
 stop_server() {
     local status
     kill -TERM "$server_pid"
@@ -113,19 +140,19 @@ stop_server() {
     (timeout "$limit_seconds" tail --pid="$server_pid" -f /dev/null || kill_server) >/dev/null 2>&1 &
     wait "$server_pid"
     status=$?
-    seconds_since "$server_started"
     server_pid=''
     if [[ $status != 0 ]]; then
         cat "$work/server.err" >&2
-        fail "the server ended with status $status"
+        fail "the server ended with status $status" || return
     fi
+    take_usage
 }
 
-# castor's children first: it would leave them behind.
+# With all that it started.
 kill_server() {
     [[ -n $server_pid ]] || return 0
-    # shellcheck disable=SC2086 # one word for each child
-    kill -KILL $server_children "$server_pid" 2>/dev/null
+    # shellcheck disable=SC2046 # one word for each of them
+    kill -KILL $(descendants_of "$server_pid") "$server_pid" 2>/dev/null
     wait "$server_pid" 2>/dev/null
     server_pid=''
 }
@@ -157,17 +184,29 @@ sample() {
 # The value behind a name in output of lines "NAME VALUE".
 value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
-# Replays the log: its time against that of the recording.
+# replay_log ORDER [OUTPUT]: sets seconds. What it prints has to be what is in the file OUTPUT.
+replay_log() {
+    timed "$castor" replay -q --order "$1" "$log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
+        { tail -20 "$work/replay.err" >&2; fail "the $1 replay failed"; } || return
+    [[ -z ${2:-} ]] || cmp "$2" "$work/replay.out" || fail "the $1 replay printed something else"
+}
+
+# sample_replay ROW SECONDS [OUTPUT]: the log's replay, in time against that of the recording. If it fails, that row alone fails.
 sample_replay() {
-    local row=$1 recorded_seconds=$2
-    timed "$castor" replay -q "$work/log" </dev/null >"$work/replay.out" 2>"$work/replay.err" ||
-        { cat "$work/replay.err" >&2; fail "the replay failed"; } || return
-    sample "$row" recorded "$recorded_seconds" && sample "$row" replayed "$seconds"
+    local recorded_seconds=$2
+    replay_log partial "${3:-}" || { row_failed "$1"; return 0; }
+    sample "$1" recorded "$recorded_seconds" && sample "$1" replayed "$seconds"
+}
+
+# The row has no figure, and the benchmark goes on.
+row_failed() {
+    echo "$1" >>"$work/failed"
+    failed+=" $1"
 }
 
 # Sets log_bytes and log_events.
 describe_log() {
-    read -r log_bytes log_events < <("$castor" info --json "$work/log" |
+    read -r log_bytes log_events < <("$castor" info --json "$log" |
         python3 -c 'import json, sys; log = json.load(sys.stdin); print(log["size"], log["events"])')
     [[ -n $log_bytes ]] || fail "castor info failed"
 }

@@ -1,11 +1,11 @@
-# gnuplot -e "results='DIRECTORY'" plot.gnuplot: bars of overhead.dat and events.dat there, as SVG and PNG.
-# Columns: name, median, lowest, highest, aim (NaN: none). And lines of orders.dat: threads, then a column per design, named in
-# the first line.
+# gnuplot -e "results='DIRECTORY'" plot.gnuplot: as SVG and PNG, bars of overhead.dat and events.dat there, whose columns are
+# name, median, lowest, highest, aim (NaN: none); groups of bars of kernels.dat: name, recorded, replayed in partial and in total
+# order; and lines of orders.dat and turns.dat: threads, then a column per design, named in the first line.
 set datafile separator tab
 set encoding utf8
 set style fill solid noborder
 set border 3 linecolor rgb '#666666'
-set xtics nomirror scale 0
+set xtics nomirror scale 0 rotate by 35 right
 set ytics nomirror scale 0.5
 set grid ytics linecolor rgb '#dddddd' linetype 1
 set key outside top center horizontal samplen 2
@@ -31,9 +31,9 @@ do for [name in 'overhead events'] {
         set yrange [*<base:*]
         do for [type in 'svg png'] {
             if (type eq 'svg') {
-                set terminal svg size 720,400 noenhanced font 'sans-serif,13' background rgb 'white'
+                set terminal svg size 900,480 noenhanced font 'sans-serif,13' background rgb 'white'
             } else {
-                set terminal pngcairo size 1080,600 noenhanced font 'sans-serif,13' background rgb 'white'
+                set terminal pngcairo size 1350,720 noenhanced font 'sans-serif,13' background rgb 'white'
             }
             set output results.'/'.name.'.'.type
             plot file using 0:(base):($0 - half):($0 + half):(base):2:xticlabels(1) with boxxyerror \
@@ -47,7 +47,30 @@ do for [name in 'overhead events'] {
     }
 }
 
-file = results.'/orders.dat'
+file = results.'/kernels.dat'
+if (int(system("wc -l <'".file."'")) > 0) {
+    set ylabel 'time / native time'
+    set format y '%g×'
+    set xrange [*:*]
+    set yrange [0:*]
+    set style data histograms
+    set style histogram clustered gap 1
+    do for [type in 'svg png'] {
+        if (type eq 'svg') {
+            set terminal svg size 820,420 noenhanced font 'sans-serif,13' background rgb 'white'
+        } else {
+            set terminal pngcairo size 1230,630 noenhanced font 'sans-serif,13' background rgb 'white'
+        }
+        set output results.'/kernels.'.type
+        plot file using 2:xticlabels(1) linecolor rgb '#5b8db8' title 'recorded', \
+            '' using 3 linecolor rgb '#7fb069' title 'replay, partial order', \
+            '' using 4 linecolor rgb '#c9a03f' title 'replay, total order'
+        unset output
+    }
+}
+
+do for [name in 'orders turns'] {
+file = results.'/'.name.'.dat'
 columns = int(system("head -1 '".file."' | tr '\t' '\n' | wc -l"))
 if (columns > 1) {
     set offsets 0, 0, 0, 0
@@ -57,7 +80,7 @@ if (columns > 1) {
     set logscale x 2
     set xrange [0.9:*]
     set yrange [0:*]
-    set xtics nomirror scale 0.5
+    set xtics nomirror scale 0.5 norotate center
     set key outside right center vertical samplen 2
     do for [type in 'svg png'] {
         if (type eq 'svg') {
@@ -65,8 +88,9 @@ if (columns > 1) {
         } else {
             set terminal pngcairo size 1230,600 noenhanced font 'sans-serif,13' background rgb 'white'
         }
-        set output results.'/orders.'.type
+        set output results.'/'.name.'.'.type
         plot for [i = 2:columns] file using 1:i with linespoints linewidth 2 pointtype 7 pointsize 0.6 title columnheader(i)
         unset output
     }
+}
 }

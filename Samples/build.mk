@@ -11,8 +11,12 @@ SAMPLES_CFLAGS ?= -std=c11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-omit-frame-po
 KVSERVER_SOURCES := $(wildcard $(SAMPLES_DIR)/kvserver/*.c)
 KVSERVER_HEADERS := $(wildcard $(SAMPLES_DIR)/kvserver/*.h)
 
+# Every C file is a kernel of its own: they are for measuring, so they are optimised.
+KERNELS_CFLAGS ?= -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -g -pthread
+KERNELS := $(patsubst $(SAMPLES_DIR)/%.c,$(SAMPLES_BUILD)/%,$(wildcard $(SAMPLES_DIR)/kernels/*.c))
+
 .PHONY: samples
-samples: $(SAMPLES_BUILD)/kvserver $(SAMPLES_BUILD)/kvload
+samples: $(SAMPLES_BUILD)/kvserver $(SAMPLES_BUILD)/kvload $(KERNELS)
 
 $(SAMPLES_BUILD)/kvserver: $(KVSERVER_SOURCES) $(KVSERVER_HEADERS)
 	@mkdir -p $(@D)
@@ -21,3 +25,7 @@ $(SAMPLES_BUILD)/kvserver: $(KVSERVER_SOURCES) $(KVSERVER_HEADERS)
 $(SAMPLES_BUILD)/kvload: $(SAMPLES_DIR)/kvload/kvload.c
 	@mkdir -p $(@D)
 	$(CC) $(SAMPLES_CFLAGS) -o $@ $<
+
+$(SAMPLES_BUILD)/kernels/%: $(SAMPLES_DIR)/kernels/%.c $(SAMPLES_DIR)/kernels/kernel.h
+	@mkdir -p $(@D)
+	$(CC) $(KERNELS_CFLAGS) -o $@ $<

@@ -2,6 +2,7 @@
 /// objects; the entry that is logged holds the object, what the addition found, and what the design orders by. The value
 /// found tells the true order, so that wrong ones can be counted.
 import CTSXShim
+import CTransactions
 
 /// Memory that the threads share: whatever one of them writes often lies in a line of its own.
 struct World {
@@ -93,11 +94,14 @@ protocol Design {
     /// Whether an agent takes the entries out of the rings, and how many lie in a line.
     static var isDrained: Bool { get }
     static var perLine: Int { get }
+    /// What the processor lacks for it, if anything.
+    static var lacks: String? { get }
     static func event(_ me: inout Producer, _ object: Int)
 }
 extension Design {
     static var isDrained: Bool { true }
     static var perLine: Int { 1 }
+    static var lacks: String? { nil }
 }
 
 /// The physical limit: the operation, and the counter read.
@@ -168,6 +172,25 @@ enum FencedStamp: Design {
         let found = castor_fetch_add(me.world.objects[object], 1)
         let order = castor_rdtsc_fenced()
         unlock(me.world.locks[object])
+        me.append(object, found, order)
+    }
+}
+
+/// Operation and counter in a transaction: no lock, and nobody waits for a thread that is preempted. When it does not commit, the
+/// lock and fences.
+enum TransactionStamp: Design {
+    static let name = "TSC, RTM"
+    static let lacks = castor_rtm_self_test() == 0 ? "no RTM here" : nil
+    @inline(__always) static func event(_ me: inout Producer, _ object: Int) {
+        let word = me.world.locks[object]
+        var found: UInt64 = 0
+        var order: UInt64 = 0
+        if bench_add_stamped(me.world.objects[object], word, &found, &order) == 0 {
+            lock(word)
+            found = castor_fetch_add(me.world.objects[object], 1)
+            order = castor_rdtsc_fenced()
+            unlock(word)
+        }
         me.append(object, found, order)
     }
 }

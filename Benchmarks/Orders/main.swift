@@ -1,4 +1,5 @@
-/// Log throughput by design: `castor-orders [SECONDS] [THREADS,...]` prints for every design and number of threads how many
+/// `castor-orders replay [EVENTS] [THREADS,...]`: see Turns.swift. And log throughput by design:
+/// `castor-orders [SECONDS] [THREADS,...]` prints for every design and number of threads how many
 /// million events per second all threads together make while one agent takes them out, the nanoseconds that an event takes
 /// one of them, and in how many places the logged order of an object's events contradicts the values found.
 import CTSXShim
@@ -129,6 +130,10 @@ func measure<D: Design>(_: D.Type, threads: Int, seconds: Double, checks: Bool) 
 }
 
 func compare<D: Design>(_ design: D.Type) {
+    if let lacks = D.lacks {
+        print("\(D.name)\t-\t-\t-\t\(lacks)")
+        return
+    }
     for threads in threadCounts {
         let (events, time, _) = measure(design, threads: threads, seconds: seconds, checks: false)
         let wrong = D.isDrained ? "\(measure(design, threads: threads, seconds: seconds, checks: true).wrong)" : "-"
@@ -138,15 +143,24 @@ func compare<D: Design>(_ design: D.Type) {
     }
 }
 
-let seconds = CommandLine.arguments.count > 1 ? Double(CommandLine.arguments[1]) ?? 1 : 1
-let threadCounts = CommandLine.arguments.count > 2 ? CommandLine.arguments[2].split(separator: ",").compactMap { Int($0) } : [1, 2, 4]
+var arguments = CommandLine.arguments.dropFirst()
+let isReplay = arguments.first == "replay"
+if isReplay { arguments.removeFirst() }
+let amount = arguments.popFirst().flatMap(Double.init)
+let seconds = amount ?? 1
+let threadCounts = arguments.popFirst()?.split(separator: ",").compactMap { Int($0) } ?? [1, 2, 4]
 
-print("design\tthreads\tmillion events/s\tns per event and thread\twrong orders")
-compare(Bare.self)
-compare(Stored.self)
-compare(Queue.self)
-compare(Counter.self)
-compare(Stamp.self)
-compare(FencedStamp.self)
-compare(Version.self)
-compare(SmallVersion.self)
+if isReplay {
+    compareTurns(events: Int(amount ?? 300_000), threadCounts: threadCounts)
+} else {
+    print("design\tthreads\tmillion events/s\tns per event and thread\twrong orders")
+    compare(Bare.self)
+    compare(Stored.self)
+    compare(Queue.self)
+    compare(Counter.self)
+    compare(Stamp.self)
+    compare(FencedStamp.self)
+    compare(TransactionStamp.self)
+    compare(Version.self)
+    compare(SmallVersion.self)
+}

@@ -27,8 +27,8 @@ enum {
     EXIT_SERVER_GONE = 3,
     REPLY_TIMEOUT_S = 30, // a server that is silent for so long counts as gone
     REPLY_MAX = 1 << 18,
-    LATENCY_STEP_US = 10,
-    LATENCY_STEPS = 10000 // the last one holds everything slower
+    LATENCY_STEP_US = 1,
+    LATENCY_STEPS = 100000 // the last one holds everything slower
 };
 
 struct options {
@@ -366,9 +366,10 @@ static void report(const struct generator *generators, int threads, double secon
         misses += generators[i].misses;
         for (int step = 0; step < LATENCY_STEPS; step++) latency[step] += generators[i].latency[step];
     }
-    printf("requests %llu\nseconds %.3f\nops_per_second %.0f\nmisses %llu\nlatency_us_p50 %.0f\nlatency_us_p99 %.0f\n",
+    printf("requests %llu\nseconds %.3f\nops_per_second %.0f\nmisses %llu\nlatency_us_p50 %.0f\nlatency_us_p99 %.0f\n"
+           "latency_us_p999 %.0f\n",
            (unsigned long long)done, seconds, (double)done / seconds, (unsigned long long)misses,
-           latency_at(latency, done, 0.5), latency_at(latency, done, 0.99));
+           latency_at(latency, done, 0.5), latency_at(latency, done, 0.99), latency_at(latency, done, 0.999));
 }
 
 int main(int count, char **arguments) {
