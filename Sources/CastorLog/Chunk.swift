@@ -11,6 +11,9 @@ public final class Chunk {
     public let runs: [Run]
     /// The body, followed by `EventCodec.slack` zero bytes.
     private let body: UnsafeMutableRawBufferPointer
+    /// Contents that events here may refer to: the first so many of the log's.
+    let blocks: UInt64
+    let store: BlockReader?
 
     /// Place in the log, from 0.
     public var number: Int { Int(header.number) }
@@ -27,12 +30,17 @@ public final class Chunk {
     public var isRaw: Bool { header.flags.contains(.raw) }
 
     /// Takes over `body`, which is `header.rawLength` bytes and the slack.
-    init(path: String, offset: UInt64, header: ChunkHeader, runs: [Run], body: UnsafeMutableRawBufferPointer) {
+    init(
+        path: String, offset: UInt64, header: ChunkHeader, runs: [Run], body: UnsafeMutableRawBufferPointer,
+        blocks: UInt64 = 0, store: BlockReader? = nil
+    ) {
         self.path = path
         self.offset = offset
         self.header = header
         self.runs = runs
         self.body = body
+        self.blocks = blocks
+        self.store = store
     }
 
     deinit { free(body.baseAddress) }

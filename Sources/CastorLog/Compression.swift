@@ -2,54 +2,34 @@
 import CZstd
 import Glibc
 
-/// Raw memory that only grows.
-struct Scratch: ~Copyable {
-    private(set) var memory: UnsafeMutableRawPointer
-    private(set) var capacity: Int
+/// How well, and so how slowly, a log is compressed.
+public struct Compression: Equatable, Sendable {
+    /// zstd's levels for bodies of events and of contents; nil: stored as they are.
+    var events: Int32?
+    var blocks: Int32?
 
-    init(capacity: Int) {
-        memory = .allocate(byteCount: capacity, alignment: 64)
-        self.capacity = capacity
-    }
-
-    deinit { memory.deallocate() }
-
-    /// Makes room for `count` bytes; the content is lost.
-    mutating func reserve(_ count: Int) {
-        guard count > capacity else { return }
-        memory.deallocate()
-        capacity = max(count, capacity * 2)
-        memory = .allocate(byteCount: capacity, alignment: 64)
-    }
-
-    /// Gives back memory that one large chunk needed.
-    mutating func trim(to count: Int) {
-        guard capacity > count else { return }
-        memory.deallocate()
-        capacity = count
-        memory = .allocate(byteCount: capacity, alignment: 64)
-    }
+    /// Made for recording beside the program: coded events are small already, and contents are many.
+    public static let standard = Compression(events: 1, blocks: -30)
 }
 
 final class Compressor {
-    /// Level for bodies of events, and for bodies that are mostly large payloads.
-    private static let level: Int32 = 1
-    private static let bulkLevel: Int32 = -30
-    /// Bytes that decide whether a body is worth compressing, taken in four pieces across it.
-    private static let sample = 64 << 10
-
+    private let compression: Compression
     private let context: OpaquePointer
     private var output = Scratch(capacity: Int(ZSTD_compressBound(2 << 20)))
 
-    init() { context = ZSTD_createCCtx()! }
+    init(_ compression: Compression) {
+        self.compression = compression
+        context = ZSTD_createCCtx()!
+    }
     deinit { ZSTD_freeCCtx(context) }
 
     /// The bytes to store for `body`: valid until the next call, or as long as `body`. Flags gain `raw` when
     /// compression would not save a tenth.
-    func store(_ body: UnsafeRawBufferPointer, flags: inout ChunkFlags) -> UnsafeRawBufferPointer {
+    func store(_ body: UnsafeRawBufferPointer, isBulk: Bool, flags: inout ChunkFlags) -> UnsafeRawBufferPointer {
         output.trim(to: 8 << 20)
-        let level = flags.contains(.bulk) ? Compressor.bulkLevel : Compressor.level
-        if body.count > 2 * Compressor.sample, !shrinks(body, level: level) {
+        guard let level = isBulk ? compression.blocks : compression.events,
+            body.count <= 2 * Compressor.smallestSample || shrinks(body, level: level)
+        else {
             flags.insert(.raw)
             return body
         }
@@ -63,17 +43,20 @@ final class Compressor {
         return UnsafeRawBufferPointer(start: output.memory, count: size)
     }
 
+    private static let smallestSample = 16 << 10
+
+    /// Whether a sixteenth of a body, taken in four pieces across it, is worth compressing.
     private func shrinks(_ body: UnsafeRawBufferPointer, level: Int32) -> Bool {
-        let piece = Compressor.sample / 4
-        output.reserve(Compressor.sample + Int(ZSTD_compressBound(Compressor.sample)))
+        let piece = min(max(body.count / 16, Compressor.smallestSample), 64 << 10) / 4
+        let sample = 4 * piece
+        output.reserve(sample + Int(ZSTD_compressBound(sample)))
         for index in 0..<4 {
             let start = (body.count - piece) / 3 * index
             (output.memory + index * piece).copyMemory(from: body.baseAddress! + start, byteCount: piece)
         }
-        let room = output.capacity - Compressor.sample
-        let target = output.memory + Compressor.sample
-        let size = ZSTD_compressCCtx(context, target, room, output.memory, Compressor.sample, level)
-        return ZSTD_isError(size) == 0 && size <= Compressor.sample - Compressor.sample / 10
+        let target = output.memory + sample
+        let size = ZSTD_compressCCtx(context, target, output.capacity - sample, output.memory, sample, level)
+        return ZSTD_isError(size) == 0 && size <= sample - sample / 10
     }
 }
 

@@ -5,7 +5,7 @@
 /// slot for an event, usually by a hash of kind, nr and object; only fields that differ from the slot's entry
 /// are written. Which slot follows which is predicted too, so a repeated pattern costs one byte per event.
 ///
-///     event = control | [control2] | [slot u8] | fields present, in this order | payload bytes
+///     event = control | [control2] | [slot u8] | fields present, in this order | payload bytes or pieces
 ///
 ///     control   bit 0  slot byte present; else the slot is successor[last slot]
 ///               bit 1  version: zigzag difference to the predicted version
@@ -16,7 +16,7 @@
 ///               bit 6  payload: its length
 ///               bit 7  control2 present
 ///     control2  bit 0  kind   bit 1  nr   bit 2  object: zigzag difference to the last event's
-///               bit 3  shard  bit 4  flags   bits 5–7  0
+///               bit 3  shard  bit 4  flags   bit 5  the payload is in pieces   bits 6–7  0
 ///     fields    kind, nr, object, shard, flags, version, stamp, result, hash, value, payload: each a prefix varint
 ///
 /// Absent fields other than version and stamp are the slot's. All differences wrap at 64 bits.
@@ -25,6 +25,10 @@
 /// this one, else the version in the slot's entry; predicted = base + step[slot]. Afterwards step[slot] =
 /// version - base, the line becomes (shard, version), the slot's entry becomes this one, successor[last slot]
 /// becomes this slot.
+///
+/// Pieces of a payload: each a prefix varint p. Even: p >> 1 bytes follow. Odd: the block (see `BlockStore`) whose number is
+/// zigzag p >> 1 further than the one after the block before, in this run; 0 for the first. They end when they have as many
+/// bytes as the payload.
 ///
 /// Prefix varint of v in n bytes: n = 1…8 when v < 2^(7n): little-endian (v << n) | (1 << (n - 1)), so the
 /// number of trailing zero bits of the first byte is n - 1; else a zero byte and v in 8 bytes, little-endian.
@@ -51,6 +55,7 @@ enum EventCodec {
     static let objectBit: UInt8 = 1 << 2
     static let shardBit: UInt8 = 1 << 3
     static let flagsBit: UInt8 = 1 << 4
+    static let piecesBit: UInt8 = 1 << 5
 
     @inline(__always) static func zigzag(_ difference: UInt64) -> UInt64 {
         difference &<< 1 ^ UInt64(bitPattern: Int64(bitPattern: difference) &>> 63)
@@ -76,6 +81,8 @@ struct Predictor {
     var lastSlot = 0
     var lastObject: UInt64 = 0
     var lastStamp: UInt64 = 0
+    /// The number after that of the block that was referred to last.
+    var nextBlock: UInt64 = 0
 
     static func allocate() -> Predictor {
         Predictor(memory: .allocate(byteCount: size, alignment: 64))
@@ -98,6 +105,7 @@ struct Predictor {
         lastSlot = 0
         lastObject = 0
         lastStamp = 0
+        nextBlock = 0
     }
 
     func deallocate() { UnsafeMutableRawPointer(entries).deallocate() }

@@ -1,5 +1,6 @@
 /// The decoding half of the codec. Trusts nothing: whatever the bytes, it ends with an event or an error.
 import CTSXShim
+import Glibc
 
 /// Reads the events of one run in order.
 public final class EventDecoder {
@@ -10,6 +11,9 @@ public final class EventDecoder {
     private var cursor: UnsafeRawPointer
     private let end: UnsafeRawPointer
     private var remaining: UInt32
+    /// A payload that is not in one piece in the chunk.
+    private var assembled: UnsafeMutableRawPointer?
+    private var capacity = 0
 
     /// The chunk's body is followed by `EventCodec.slack` readable bytes.
     init(chunk: Chunk, run: Run, bytes: UnsafeRawBufferPointer) {
@@ -20,27 +24,75 @@ public final class EventDecoder {
         remaining = run.events
     }
 
-    deinit { predictor.deallocate() }
+    deinit {
+        predictor.deallocate()
+        free(assembled)
+    }
 
     /// Index in its stream of the event that `next` reads next.
     public var index: UInt64 { run.firstEvent + UInt64(run.events - remaining) }
 
-    /// Reads the next event into `entry`. Returns its payload, valid as long as the chunk is, or nil at the end
-    /// of the run. Throws `damaged`.
+    /// Reads the next event into `entry`. Returns its payload, valid until the next call, or nil at the end of the run.
+    /// Throws `damaged`.
     public func next(_ entry: UnsafeMutablePointer<castor_entry>) throws(LogError) -> UnsafeRawBufferPointer? {
         guard remaining > 0 else {
             if cursor != end { throw damaged("bytes after the last event of a run") }
             return nil
         }
-        guard cursor < end, predictor.decode(entry, at: &cursor), cursor <= end else {
+        var inPieces = false
+        guard cursor < end, predictor.decode(entry, at: &cursor, inPieces: &inPieces), cursor <= end else {
             throw damaged("not an event")
         }
         let length = Int(entry.pointee.payload)
+        if inPieces {
+            let payload = try assemble(length)
+            remaining -= 1
+            return payload
+        }
         guard length <= end - cursor else { throw damaged("a payload reaches beyond its run") }
         let payload = UnsafeRawBufferPointer(start: cursor, count: length)
         cursor += length
         remaining -= 1
         return payload
+    }
+
+    /// Puts a payload together from blocks and bytes: see EventCodec.
+    private func assemble(_ length: Int) throws(LogError) -> UnsafeRawBufferPointer {
+        var done = 0
+        while done < length {
+            guard cursor < end else { throw damaged("a payload reaches beyond its run") }
+            let piece = get(&cursor)
+            let bytes: UnsafeRawBufferPointer
+            var block: BlockChunk?
+            if piece & 1 != 0 {
+                let number = predictor.nextBlock &+ EventCodec.unzigzag(piece &>> 1)
+                guard number < chunk.blocks, let store = chunk.store else { throw damaged("a block that is not there") }
+                block = try store.chunk(holding: number)
+                bytes = block!.bytes(number)
+                predictor.nextBlock = number &+ 1
+            } else {
+                let count = piece &>> 1
+                guard count > 0, cursor <= end, count <= UInt64(end - cursor) else {
+                    throw damaged("a payload reaches beyond its run")
+                }
+                bytes = UnsafeRawBufferPointer(start: cursor, count: Int(count))
+                cursor += Int(count)
+            }
+            guard bytes.count <= length - done else { throw damaged("pieces of a payload are longer than it is") }
+            reserve(done + bytes.count, keeping: done)
+            memcpy(assembled! + done, bytes.baseAddress!, bytes.count)
+            withExtendedLifetime(block) {}
+            done += bytes.count
+        }
+        guard cursor <= end else { throw damaged("a payload reaches beyond its run") }
+        return UnsafeRawBufferPointer(start: assembled, count: length)
+    }
+
+    /// A length is believed as far as there are bytes for it.
+    private func reserve(_ count: Int, keeping done: Int) {
+        if count <= capacity { return }
+        capacity = max(2 * capacity, count, 16 << 10)
+        assembled = realloc(assembled, capacity)
     }
 
     private func damaged(_ reason: String) -> LogError {
@@ -55,7 +107,7 @@ extension Predictor {
     /// false when it is none.
     @inline(__always)
     fileprivate mutating func decode(
-        _ entry: UnsafeMutablePointer<castor_entry>, at input: inout UnsafeRawPointer
+        _ entry: UnsafeMutablePointer<castor_entry>, at input: inout UnsafeRawPointer, inPieces: inout Bool
     ) -> Bool {
         let control = take(&input)
         let control2 = control & EventCodec.moreBit != 0 ? take(&input) : 0
@@ -63,6 +115,7 @@ extension Predictor {
         let last = entries + slot
         entry.pointee = last.pointee
         if control2 != 0 {
+            inPieces = control2 & EventCodec.piecesBit != 0
             guard decodeIdentity(entry, control2: control2, at: &input) else { return false }
         }
         let base = baseVersion(shard: entry.pointee.shard, slot: slot)
@@ -90,7 +143,7 @@ extension Predictor {
     private func decodeIdentity(
         _ entry: UnsafeMutablePointer<castor_entry>, control2: UInt8, at input: inout UnsafeRawPointer
     ) -> Bool {
-        guard control2 < EventCodec.flagsBit &<< 1 else { return false }
+        guard control2 < EventCodec.piecesBit &<< 1 else { return false }
         var tooLarge: UInt64 = 0
         if control2 & EventCodec.kindBit != 0 {
             let kind = get(&input)

@@ -131,7 +131,12 @@ func writeLog(_ directory: String, _ events: [Event], chunk: Int = .max, ending:
         try writer.append(event)
         if (index + 1) % chunk == 0 { try writer.flush() }
     }
-    if let ending { try writer.finish(ending) } else { try writer.flush() }
+    if let ending {
+        try writer.finish(ending)
+    } else {
+        try writer.flush()
+        try writer.settle()
+    }
 }
 
 /// Everything in a log, by stream. Checks that the indices of each stream's events are consecutive.
