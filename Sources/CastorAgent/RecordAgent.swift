@@ -27,7 +27,9 @@ final class RecordAgent {
         self.segment = segment
         self.control = control
         self.manifest = manifest
-        log = try LogWriter(directory: directory, manifest: manifest)
+        log = try LogWriter(
+            directory: directory, manifest: manifest,
+            compression: manifest.options[Compression.option].flatMap { Compression($0) } ?? .standard)
         owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
         taken = Array(repeating: 0, count: owed.count)
     }

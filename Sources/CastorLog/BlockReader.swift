@@ -49,39 +49,38 @@ final class BlockReader: @unchecked Sendable {
     private let file: ChunkFile
     private let chunks: [LogIndex.Blocks]
     private let monitor = Monitor()
-    /// By their place in `chunks`.
-    private var kept: [Int: (chunk: BlockChunk, used: UInt64)] = [:]
+    /// By their place in `chunks`: what is in memory, and when it was asked for last.
+    private var kept: [(chunk: BlockChunk?, used: UInt64)]
     private var size = 0
     private var clock: UInt64 = 0
-    private var last: BlockChunk?
 
     init(file: ReadableFile, version: UInt64, chunks: [LogIndex.Blocks], limit: Int) {
         self.limit = limit
         self.file = ChunkFile(file: file, version: version)
         self.chunks = chunks
+        kept = Array(repeating: (nil, 0), count: chunks.count)
     }
 
     /// The chunk that holds a block whose number is below `LogIndex.blockCount`.
     func chunk(holding number: UInt64) throws(LogError) -> BlockChunk {
         monitor.lock()
         defer { monitor.unlock() }
-        if let last, last.holds(number) { return last }
         let place = chunks.partitioningIndex { $0.first > number } - 1
         clock += 1
-        let chunk: BlockChunk
-        if let found = kept[place] {
-            chunk = found.chunk
-        } else {
-            chunk = try read(place)
-            size += chunk.size
-            while size > limit, let oldest = kept.min(by: { $0.value.used < $1.value.used }) {
-                size -= oldest.value.chunk.size
-                kept[oldest.key] = nil
-            }
+        kept[place].used = clock
+        if let chunk = kept[place].chunk { return chunk }
+        let chunk = try read(place)
+        size += chunk.size
+        while size > limit, let oldest = oldest() {
+            size -= kept[oldest].chunk!.size
+            kept[oldest].chunk = nil
         }
-        kept[place] = (chunk, clock)
-        last = chunk
+        kept[place].chunk = chunk
         return chunk
+    }
+
+    private func oldest() -> Int? {
+        kept.indices.filter { kept[$0].chunk != nil }.min { kept[$0].used < kept[$1].used }
     }
 
     private func read(_ place: Int) throws(LogError) -> BlockChunk {

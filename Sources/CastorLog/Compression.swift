@@ -5,11 +5,36 @@ import Glibc
 /// How well, and so how slowly, a log is compressed.
 public struct Compression: Equatable, Sendable {
     /// zstd's levels for bodies of events and of contents; nil: stored as they are.
-    var events: Int32?
-    var blocks: Int32?
+    let events: Int32?
+    let blocks: Int32?
 
     /// Made for recording beside the program: coded events are small already, and contents are many.
     public static let standard = Compression(events: 1, blocks: -30)
+
+    /// Where a manifest has it, among its options.
+    public static let option = "compression"
+    /// In the order of what they cost.
+    public static let names = ["none", "fast", "default", "best"]
+    /// zstd's, for both.
+    public static let levels: ClosedRange<Int32> = 1...19
+
+    /// nil when the text is neither a name nor a level.
+    public init?(_ text: String) {
+        switch text {
+        case "none": self.init(events: nil, blocks: nil)
+        case "fast": self.init(events: -7, blocks: -50)
+        case "default": self = .standard
+        case "best": self.init(events: 12, blocks: 12)
+        default:
+            guard let level = Int32(text), Compression.levels.contains(level) else { return nil }
+            self.init(events: level, blocks: level)
+        }
+    }
+
+    private init(events: Int32?, blocks: Int32?) {
+        self.events = events
+        self.blocks = blocks
+    }
 }
 
 final class Compressor {

@@ -14,6 +14,8 @@ public final class EventDecoder {
     /// A payload that is not in one piece in the chunk.
     private var assembled: UnsafeMutableRawPointer?
     private var capacity = 0
+    /// The block whose bytes were returned last.
+    private var block: BlockChunk?
 
     /// The chunk's body is followed by `EventCodec.slack` readable bytes.
     init(chunk: Chunk, run: Run, bytes: UnsafeRawBufferPointer) {
@@ -57,19 +59,20 @@ public final class EventDecoder {
     }
 
     /// Puts a payload together from blocks and bytes: see EventCodec.
+    @inline(never)
     private func assemble(_ length: Int) throws(LogError) -> UnsafeRawBufferPointer {
         var done = 0
         while done < length {
             guard cursor < end else { throw damaged("a payload reaches beyond its run") }
             let piece = get(&cursor)
             let bytes: UnsafeRawBufferPointer
-            var block: BlockChunk?
             if piece & 1 != 0 {
                 let number = predictor.nextBlock &+ EventCodec.unzigzag(piece &>> 1)
                 guard number < chunk.blocks, let store = chunk.store else { throw damaged("a block that is not there") }
-                block = try store.chunk(holding: number)
+                if block?.holds(number) != true { block = try store.chunk(holding: number) }
                 bytes = block!.bytes(number)
                 predictor.nextBlock = number &+ 1
+                if bytes.count == length, cursor <= end { return bytes }  // nothing to put together
             } else {
                 let count = piece &>> 1
                 guard count > 0, cursor <= end, count <= UInt64(end - cursor) else {
@@ -81,7 +84,6 @@ public final class EventDecoder {
             guard bytes.count <= length - done else { throw damaged("pieces of a payload are longer than it is") }
             reserve(done + bytes.count, keeping: done)
             memcpy(assembled! + done, bytes.baseAddress!, bytes.count)
-            withExtendedLifetime(block) {}
             done += bytes.count
         }
         guard cursor <= end else { throw damaged("a payload reaches beyond its run") }

@@ -4,8 +4,8 @@ import CTSXShim
 
 public final class LogLane {
     private static let chunkSize = 1 << 20
-    /// Contents that a chunk's events refer to are unpacked with it on replay.
-    private static let chunkPayload = 8 << 20
+    /// Contents that a chunk's events refer to are unpacked with it on replay, where they are to stay in the cache.
+    private static let chunkPayload = 1 << 20
 
     private struct Stream {
         var run: UnsafeMutablePointer<RunBuffer>?

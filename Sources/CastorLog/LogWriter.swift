@@ -12,6 +12,8 @@ import Glibc
 public final class LogWriter {
     /// Stream numbers are below this.
     public static let streamLimit = 1 << 24
+    /// One worker compresses far more than one thread drains, unless contents arrive by the gigabyte.
+    public static let standardWorkers = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 4))
     static let eventsFileName = "events"
 
     public let directory: String
@@ -31,7 +33,8 @@ public final class LogWriter {
     /// Creates the log: the directory, which must not exist or be empty, and its manifest. `workers` threads compress; 0: the
     /// thread that ends a chunk does.
     public convenience init(
-        directory: String, manifest: Manifest, compression: Compression = .standard, workers: Int = 1
+        directory: String, manifest: Manifest, compression: Compression = .standard,
+        workers: Int = LogWriter.standardWorkers
     ) throws(LogError) {
         try createLogDirectory(directory)
         let path = "\(directory)/\(LogWriter.eventsFileName)"

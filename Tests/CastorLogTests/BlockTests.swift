@@ -111,8 +111,8 @@ import Testing
         let page = [UInt8](repeating: 5, count: 4096)
         try writeLog(directory.path, (0..<5000).map { _ in event(page) })
         let reader = try LogReader(directory: directory.path)
-        #expect(reader.index.chunks.count == 3)
-        #expect(reader.index.chunks.allSatisfy { $0.events <= 2048 })
+        #expect(reader.index.chunks.count == 20)
+        #expect(reader.index.chunks.allSatisfy { $0.events <= 256 })
     }
 
     /// Blocks come before the chunk that refers to them: a cut never leaves a reference without its block.
