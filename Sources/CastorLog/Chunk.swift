@@ -66,9 +66,12 @@ public final class Chunk {
     /// Reads a stream's events in order; nil when it has none here.
     public func decoder(stream: UInt32) -> EventDecoder? {
         guard let place = place(stream) else { return nil }
-        let end = place + 1 < runs.count ? runs[place + 1].offset : header.rawLength
-        let bytes = UnsafeRawBufferPointer(rebasing: body[Int(runs[place].offset)..<Int(end)])
-        return EventDecoder(chunk: self, run: runs[place], bytes: bytes)
+        let run = runs[place]
+        let sections = (0..<4).map { section in
+            UnsafeRawBufferPointer(
+                rebasing: body[Int(run.starts[section])..<Int(run.starts[section] + run.lengths[section])])
+        }
+        return EventDecoder(chunk: self, run: run, sections: sections)
     }
 
     /// Calls `body` with each event of a stream in order: its index in the stream, the entry, the payload. The

@@ -2,7 +2,7 @@
 /// little-endian.
 ///
 ///     events file = chunk… | end chunk | index chunk | trailer
-///     chunk       = header (96 bytes) | directory (40 bytes × runs) | stored body
+///     chunk       = header (96 bytes) | directory (48 bytes × runs) | stored body
 ///
 /// Header:
 ///
@@ -73,7 +73,7 @@ struct ChunkHeader: Equatable, Sendable {
         set { minStamp = newValue }
     }
 
-    var directoryLength: UInt64 { UInt64(runs) * UInt64(Run.size) }
+    var directoryLength: UInt64 { UInt64(runs) * UInt64(Run.size(version)) }
     /// Header, directory and stored body.
     var length: UInt64 { UInt64(ChunkHeader.size) + directoryLength + storedLength }
 
@@ -138,61 +138,6 @@ struct ChunkHeader: Equatable, Sendable {
         guard flags.isSubset(of: .known), rawLength <= ChunkHeader.rawLimit, storedLength <= rawLength,
             !flags.contains(.raw) || storedLength == rawLength, type == .events || runs == 0 && (type == .blocks) == (count > 0)
         else { throw .damaged("chunk header: lengths do not fit together") }
-    }
-}
-
-/// One stream's part of a chunk: an entry of its run directory.
-///
-///      0  u32 stream          16  u64 offset in the body; the run ends where the next begins
-///      4  u32 events          24  u64 smallest version, 32  u64 largest version
-///      8  u64 first event     (smallest > largest: no event of the run is ordered by a shard)
-public struct Run: Equatable, Sendable {
-    static let size = 40
-
-    public internal(set) var stream: UInt32
-    public internal(set) var events: UInt32
-    /// Index in the stream of the run's first event.
-    public internal(set) var firstEvent: UInt64
-    var offset: UInt64
-    public internal(set) var minVersion: UInt64
-    public internal(set) var maxVersion: UInt64
-
-    func append(to bytes: inout [UInt8]) {
-        bytes.append(little: stream)
-        bytes.append(little: events)
-        for field in [firstEvent, offset, minVersion, maxVersion] { bytes.append(little: field) }
-    }
-}
-
-extension Run {
-    init?(_ reader: inout ByteReader) {
-        guard let stream = reader.next(UInt32.self), let events = reader.next(UInt32.self),
-            let firstEvent = reader.next(UInt64.self), let offset = reader.next(UInt64.self),
-            let minVersion = reader.next(UInt64.self), let maxVersion = reader.next(UInt64.self)
-        else { return nil }
-        self.init(
-            stream: stream, events: events, firstEvent: firstEvent, offset: offset, minVersion: minVersion,
-            maxVersion: maxVersion)
-    }
-
-    /// Reads the directory of a chunk and checks that it fits the header.
-    static func directory(_ bytes: UnsafeRawBufferPointer, header: ChunkHeader) -> [Run]? {
-        var reader = ByteReader(bytes)
-        var runs: [Run] = []
-        var events: UInt64 = 0
-        for _ in 0..<header.runs {
-            guard let run = Run(&reader), run.events > 0, run.offset < header.rawLength,
-                !run.firstEvent.addingReportingOverflow(UInt64(run.events)).overflow
-            else { return nil }
-            if let last = runs.last {
-                guard run.stream > last.stream, run.offset > last.offset else { return nil }
-            } else if run.offset != 0 {
-                return nil
-            }
-            events += UInt64(run.events)
-            runs.append(run)
-        }
-        return events == UInt64(header.events) && reader.remaining == 0 ? runs : nil
     }
 }
 

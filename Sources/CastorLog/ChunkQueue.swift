@@ -154,7 +154,7 @@ final class ChunkQueue: @unchecked Sendable {
 
     private func process(_ chunk: SealedChunk, _ compressor: Compressor) {
         var directory: [UInt8] = []
-        directory.reserveCapacity(chunk.runs.count * Run.size)
+        directory.reserveCapacity(chunk.runs.count * Run.size(logFormatVersion))
         for run in chunk.runs { run.append(to: &directory) }
         let body = chunk.body.bytes
         let stored = compressor.store(body, isBulk: chunk.header.type == .blocks, flags: &chunk.header.flags)

@@ -5,7 +5,13 @@
 /// slot for an event, usually by a hash of kind, nr and object; only fields that differ from the slot's entry
 /// are written. Which slot follows which is predicted too, so a repeated pattern costs one byte per event.
 ///
-///     event = control | [control2] | [slot u8] | fields present, in this order | payload bytes or pieces
+/// Heads, fields and payloads are in sections of their own, since alike bytes compress better. (In version 1 they are not: an
+/// event's head, fields and payload follow one upon the other.)
+///
+///     heads       control | [control2] | [slot u8]
+///     fields      fields present, in this order | if the payload is in pieces: their numbers
+///     structures  payload bytes, or those that are in no block, of events that are not `hasContents`
+///     contents    and of those that are
 ///
 ///     control   bit 0  slot byte present; else the slot is successor[last slot]
 ///               bit 1  version: zigzag difference to the predicted version
@@ -26,7 +32,7 @@
 /// version - base, the line becomes (shard, version), the slot's entry becomes this one, successor[last slot]
 /// becomes this slot.
 ///
-/// Pieces of a payload: each a prefix varint p. Even: p >> 1 bytes follow. Odd: the block (see `BlockStore`) whose number is
+/// Pieces of a payload: each a prefix varint p. Even: p >> 1 bytes of the section. Odd: the block (see `BlockStore`) whose number is
 /// zigzag p >> 1 further than the one after the block before, in this run; 0 for the first. They end when they have as many
 /// bytes as the payload.
 ///
@@ -37,8 +43,8 @@ import CTSXShim
 enum EventCodec {
     static let slots = 256
     static let lines = 128
-    /// More than an event without its payload can take, with room to store or load whole words past its end:
-    /// 2 control bytes, a slot, 11 fields of up to 9 bytes.
+    /// More than an event without its payload can take in any section, with room to store or load whole words past its
+    /// end: 2 control bytes, a slot; 11 fields of up to 9 bytes.
     static let slack = 128
 
     static let slotBit: UInt8 = 1 << 0
@@ -56,6 +62,10 @@ enum EventCodec {
     static let shardBit: UInt8 = 1 << 3
     static let flagsBit: UInt8 = 1 << 4
     static let piecesBit: UInt8 = 1 << 5
+
+    /// The calls that read what programs exchange (read, recvfrom, recvmsg…) have low numbers; later ones return structures
+    /// (epoll_wait, newfstatat…).
+    @inline(__always) static func hasContents(_ entry: castor_entry) -> Bool { entry.nr < 64 }
 
     @inline(__always) static func zigzag(_ difference: UInt64) -> UInt64 {
         difference &<< 1 ^ UInt64(bitPattern: Int64(bitPattern: difference) &>> 63)

@@ -5,26 +5,29 @@ import CTSXShim
 let castorNoShard: UInt32 = 0xffff_ffff
 
 extension Predictor {
-    /// Writes an event without its payload to `start`, where `EventCodec.slack` bytes are free. Returns the end.
+    /// Writes an event without its payload: its head to one place, its fields to the other, where
+    /// `EventCodec.slack` bytes are free. Moves both behind it.
     ///
     /// The entry is a value, so that one which is made from a small event never has to be in memory, where it would be read
     /// again before it is written.
     @inline(__always)
     mutating func encode(
-        _ entry: castor_entry, at start: UnsafeMutableRawPointer, inPieces: Bool = false
-    ) -> UnsafeMutableRawPointer {
+        _ entry: castor_entry, head: inout UnsafeMutableRawPointer, fields: inout UnsafeMutableRawPointer,
+        inPieces: Bool = false
+    ) {
         var slot = Predictor.slot(of: entry)
         if !isAlike(entry, slot), isAlike(entry, slot ^ 1) { slot ^= 1 }
         let last = entries + slot
+        let start = head
         var control: UInt8 = 0
-        var output = start + 1
+        var output = fields
 
         let fresh = inPieces || !(isAlike(entry, slot) && entry.flags == last.pointee.flags)
-        if fresh { output += 1 }
+        head += fresh ? 2 : 1
         if Int(successors[lastSlot]) != slot {
             control |= EventCodec.slotBit
-            output.storeBytes(of: UInt8(truncatingIfNeeded: slot), as: UInt8.self)
-            output += 1
+            head.storeBytes(of: UInt8(truncatingIfNeeded: slot), as: UInt8.self)
+            head += 1
         }
         if fresh {
             control |= EventCodec.moreBit
@@ -63,8 +66,8 @@ extension Predictor {
             put(UInt64(entry.payload), at: &output)
         }
         start.storeBytes(of: control, as: UInt8.self)
+        fields = output
         update(entry, slot: slot, baseVersion: base)
-        return output
     }
 
     @inline(never)

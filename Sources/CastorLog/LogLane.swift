@@ -125,23 +125,25 @@ public final class LogLane {
         var skipped = skipped
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         while taken < count {
-            let run = try run(stream)
-            let before = run.pointee.count
+            let open = try run(stream)
+            // A copy that nothing else can reach stays in registers.
+            var run = open.pointee
+            let before = run.count
             // Within a chunk: at most this many more, so that its size is looked at now and then.
             let end = min(count, taken + 4096)
-            let eventsBefore = run.pointee.events
+            let eventsBefore = run.events
             var minStamp = hot.pointee.minStamp
             var maxStamp = hot.pointee.maxStamp
             while taken < end {
                 let entry = entries + taken
                 if entry.pointee.kind & CASTOR_SMALL != 0 {
-                    appendSmall(run, entry, from: skipped, to: 64)
+                    LogLane.appendSmall(&run, entry, from: skipped, to: 64)
                     skipped = 0
                     taken += 1
                     continue
                 }
                 if entry.pointee.payload != 0 || entry.pointee.kind == special { break }
-                run.pointee.append(entry.pointee, payload: none)
+                run.append(entry.pointee, payload: none)
                 let stamp = entry.pointee.stamp
                 if stamp != 0 {
                     if stamp < minStamp { minStamp = stamp }
@@ -151,8 +153,9 @@ public final class LogLane {
             }
             hot.pointee.minStamp = minStamp
             hot.pointee.maxStamp = maxStamp
-            hot.pointee.bytes &+= run.pointee.count &- before
-            hot.pointee.events &+= run.pointee.events &- eventsBefore
+            hot.pointee.bytes &+= run.count &- before
+            hot.pointee.events &+= run.events &- eventsBefore
+            open.pointee = run
             if hot.pointee.bytes >= LogLane.chunkSize { try flush() }
             if taken < end { break }
         }
@@ -160,8 +163,8 @@ public final class LogLane {
     }
 
     @inline(__always)
-    private func appendSmall(
-        _ run: UnsafeMutablePointer<RunBuffer>, _ line: UnsafePointer<castor_entry>, from: Int, to end: Int
+    private static func appendSmall(
+        _ run: inout RunBuffer, _ line: UnsafePointer<castor_entry>, from: Int, to end: Int
     ) {
         let line = UnsafeRawPointer(line)
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -169,7 +172,7 @@ public final class LogLane {
         while at < end, line.load(fromByteOffset: at, as: UInt16.self) != 0 {
             var entry = castor_entry()
             at += Int(castor_unpack(line + at, &entry))
-            run.pointee.append(entry, payload: none)
+            run.append(entry, payload: none)
         }
     }
 
@@ -179,7 +182,7 @@ public final class LogLane {
     ) throws(LogError) {
         let run = try run(stream)
         let before = (run.pointee.count, run.pointee.events)
-        appendSmall(run, line, from: from, to: to)
+        LogLane.appendSmall(&run.pointee, line, from: from, to: to)
         hot.pointee.bytes &+= run.pointee.count &- before.0
         hot.pointee.events &+= run.pointee.events &- before.1
     }
@@ -284,39 +287,34 @@ public final class LogLane {
         try queue.submit(chunk)
     }
 
+    /// All runs, section by section.
     private func seal() -> SealedChunk {
         var runs: [Run] = []
         runs.reserveCapacity(active.count)
-        var offset = 0
         for run in active {
             let stream = hot.pointee.streams + Int(run.pointee.stream)
-            runs.append(
-                Run(
-                    stream: run.pointee.stream, events: run.pointee.events, firstEvent: stream.pointee.sealed,
-                    offset: UInt64(offset), minVersion: run.pointee.minVersion, maxVersion: run.pointee.maxVersion))
+            var entry = Run(
+                stream: run.pointee.stream, events: run.pointee.events, firstEvent: stream.pointee.sealed,
+                minVersion: run.pointee.minVersion, maxVersion: run.pointee.maxVersion)
+            for (number, section) in run.pointee.sections.enumerated() { entry.lengths[number] = UInt64(section.count) }
+            runs.append(entry)
             stream.pointee.sealed += UInt64(run.pointee.events)
-            offset += run.pointee.count
         }
-        let chunk = SealedChunk(.events, runs: runs, body: takeBody(offset))
+        var body = queue.buffer(active.reduce(0) { $0 + $1.pointee.count })
+        for section in [\RunBuffer.heads, \.fields, \.structures, \.contents] {
+            for run in active {
+                let bytes = run.pointee[keyPath: section].bytes
+                (body.base + body.count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+                body.count += bytes.count
+            }
+        }
+        let chunk = SealedChunk(.events, runs: runs, body: body)
         chunk.header.events = hot.pointee.events
         if hot.pointee.minStamp <= hot.pointee.maxStamp {
             chunk.header.minStamp = hot.pointee.minStamp
             chunk.header.maxStamp = hot.pointee.maxStamp
         }
         return chunk
-    }
-
-    /// All runs, one after the other.
-    private func takeBody(_ count: Int) -> Buffer {
-        if active.count == 1, active[0].pointee.isLarge {
-            return active[0].pointee.exchange(for: queue.buffer(active[0].pointee.count + EventCodec.slack))
-        }
-        var body = queue.buffer(count)
-        for run in active {
-            (body.base + body.count).copyMemory(from: run.pointee.base, byteCount: run.pointee.count)
-            body.count += run.pointee.count
-        }
-        return body
     }
 
     private func releaseRuns() {

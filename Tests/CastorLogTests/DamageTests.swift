@@ -192,7 +192,14 @@ import Testing
             body.initializeMemory(as: UInt8.self, repeating: 0)
             body.copyBytes(from: bytes)
             header.rawLength = UInt64(bytes.count)
-            let run = Run(stream: 0, events: 1000, firstEvent: 0, offset: 0, minVersion: 0, maxVersion: 0)
+            var run = Run(stream: 0, events: 1000, firstEvent: 0, minVersion: 0, maxVersion: 0)
+            // Sections of any length, one after the other.
+            var left = UInt64(bytes.count)
+            for section in 0..<4 {
+                run.starts[section] = UInt64(bytes.count) - left
+                run.lengths[section] = section == 3 ? left : left * UInt64(random.below(100)) / 100
+                left -= run.lengths[section]
+            }
             let foreign = Chunk(path: "", offset: 0, header: header, runs: [run], body: body, blocks: chunk.blocks, store: chunk.store)
             var count = 0
             #expect(throws: LogError.self, "seed \(seed), round \(round)") {
