@@ -36,6 +36,10 @@
 /// zigzag p >> 1 further than the one after the block before, in this run; 0 for the first. They end when they have as many
 /// bytes as the payload.
 ///
+/// A row of operations on owned shards (CASTOR_EV_OWNED) has in `object` the thread's count after it. Before it is coded,
+/// the count before it as far as it is known (that of the run's row before, else 0) and the row's length (`value`) are
+/// subtracted: what is left is 0. Not in version 1.
+///
 /// Prefix varint of v in n bytes: n = 1…8 when v < 2^(7n): little-endian (v << n) | (1 << (n - 1)), so the
 /// number of trailing zero bits of the first byte is n - 1; else a zero byte and v in 8 bytes, little-endian.
 import CTSXShim
@@ -94,6 +98,9 @@ struct Predictor {
     /// The number after that of the block that was referred to last.
     var nextBlock: UInt64 = 0
 
+    /// The count in the last row of owned operations.
+    var owned: UInt64 = 0
+
     static func allocate() -> Predictor {
         Predictor(memory: .allocate(byteCount: size, alignment: 64))
     }
@@ -116,6 +123,7 @@ struct Predictor {
         lastObject = 0
         lastStamp = 0
         nextBlock = 0
+        owned = 0
     }
 
     func deallocate() { UnsafeMutableRawPointer(entries).deallocate() }
@@ -124,6 +132,17 @@ struct Predictor {
     @inline(__always) func baseVersion(shard: UInt32, slot: Int) -> UInt64 {
         let line = Int(shard) & (EventCodec.lines - 1)
         return shards[line] == shard ? versions[line] : entries[slot].version
+    }
+
+    /// Replaces the count in a row of owned operations by how far it is from what follows from the row before.
+    mutating func takeCount(_ entry: inout castor_entry) {
+        let count = entry.object
+        entry.object = count &- owned &- entry.value
+        owned = count
+    }
+    mutating func putCount(_ entry: UnsafeMutablePointer<castor_entry>) {
+        entry.pointee.object &+= owned &+ entry.pointee.value
+        owned = entry.pointee.object
     }
 
     /// Learns from an event that was coded with `slot`.

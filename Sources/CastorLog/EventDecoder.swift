@@ -80,6 +80,7 @@ public final class EventDecoder {
         guard heads.isSound, predictor.decode(head, entry, at: &fields.cursor), fields.isSound else {
             throw damaged("not an event")
         }
+        if entry.pointee.kind == CASTOR_EV_OWNED { predictor.putCount(entry) }
         let length = Int(entry.pointee.payload)
         remaining -= 1
         if length == 0, !head.isInPieces { return UnsafeRawBufferPointer(start: nil, count: 0) }

@@ -114,6 +114,8 @@ struct RunBuffer {
     @inline(__always)
     private mutating func code(_ entry: castor_entry, inPieces: Bool) {
         if heads.cursor > heads.limit { heads.grow() }
+        var entry = entry
+        if entry.kind == CASTOR_EV_OWNED { predictor.takeCount(&entry) }
         predictor.encode(entry, head: &heads.cursor, fields: &fields.cursor, inPieces: inPieces)
         if fields.cursor > fields.limit { fields.grow() }
         events &+= 1
