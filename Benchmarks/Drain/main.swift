@@ -66,7 +66,7 @@ for mix in mixes {
         var head = 0
         let lines = Int(ring.ring.pointee.tail)
         while head < lines {
-            head += try log.append(
+            head += try log.lane.append(
                 stream: 0, entries: castor_slot(ring.ring, UInt64(head)), count: min(16384, lines - head),
                 before: CASTOR_EV_UNSUPPORTED)
         }

@@ -153,7 +153,7 @@ final class RecordAgent {
             // Without wrap-around, and with room for the producer long before the batch ends.
             let run = min(tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask), 16384)
             head += UInt64(
-                try log.append(
+                try log.lane.append(
                     stream: stream, entries: castor_slot(ring, head), count: Int(run), skipped: taken[Int(index)],
                     before: CASTOR_EV_UNSUPPORTED))
             taken[Int(index)] = 0
@@ -171,7 +171,7 @@ final class RecordAgent {
             }
             head += 1
             if entry.pointee.payload == 0 {
-                try log.append(stream: stream, entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+                try log.lane.append(stream: stream, entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
             } else {
                 try beginPayload(ring, index, entry, &head, tail)
             }
@@ -191,7 +191,7 @@ final class RecordAgent {
         guard tail == ring.pointee.head, castor_load(castor_ring_tail(ring)) == tail, packed > taken[Int(index)] else {
             return 0
         }
-        try log.append(
+        try log.lane.append(
             stream: ring.pointee.stream, line: castor_slot(ring, tail), from: taken[Int(index)], to: packed)
         taken[Int(index)] = packed
         return 1
@@ -222,7 +222,7 @@ final class RecordAgent {
         let place = head & ring.pointee.mask
         if tail - head >= lines, place + lines <= ring.pointee.mask + 1 {  // whole and in one piece
             let bytes = UnsafeRawBufferPointer(start: castor_slot(ring, head), count: Int(length))
-            try log.append(stream: ring.pointee.stream, entry, payload: bytes)
+            try log.lane.append(stream: ring.pointee.stream, entry, payload: bytes)
             head += lines
         } else {
             try log.beginEvent(stream: ring.pointee.stream, entry)
@@ -268,7 +268,7 @@ final class RecordAgent {
         entry.shard = UInt32.max
         entry.object = progress.count
         entry.value = progress.count - progress.start
-        try log.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        try log.lane.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// A call that began and will not return.
@@ -279,7 +279,7 @@ final class RecordAgent {
         var entry = castor_slot(ring, ring.pointee.tail).pointee
         entry.flags = CASTOR_STARTED
         entry.payload = 0
-        try log.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        try log.lane.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// Processes that were killed leave their rings behind: what they published is drained, and the rings are free again.

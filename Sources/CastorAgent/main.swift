@@ -30,8 +30,11 @@ do {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
         let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
-        let log = try LogWriter(directory: words[4], manifest: manifest)
-        let agent = RecordAgent(segment: segment, control: control, log: log, isPrompt: words.dropFirst(5).contains("prompt"))
+        let isPrompt = words.dropFirst(5).contains("prompt")
+        let log = try LogWriter(
+            directory: words[4], manifest: manifest, compression: Compression(of: manifest),
+            workers: isPrompt ? 0 : LogWriter.standardWorkers)
+        let agent = RecordAgent(segment: segment, control: control, log: log, isPrompt: isPrompt)
         control.send("ready")
         agent.run()
     case "replay":

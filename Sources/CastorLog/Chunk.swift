@@ -11,6 +11,9 @@ public final class Chunk {
     public let runs: [Run]
     /// The body, followed by `EventCodec.slack` zero bytes.
     private let body: UnsafeMutableRawBufferPointer
+    /// Contents that events here may refer to: the first so many of the log's.
+    let blocks: UInt64
+    let store: BlockReader?
 
     /// Place in the log, from 0.
     public var number: Int { Int(header.number) }
@@ -27,12 +30,17 @@ public final class Chunk {
     public var isRaw: Bool { header.flags.contains(.raw) }
 
     /// Takes over `body`, which is `header.rawLength` bytes and the slack.
-    init(path: String, offset: UInt64, header: ChunkHeader, runs: [Run], body: UnsafeMutableRawBufferPointer) {
+    init(
+        path: String, offset: UInt64, header: ChunkHeader, runs: [Run], body: UnsafeMutableRawBufferPointer,
+        blocks: UInt64 = 0, store: BlockReader? = nil
+    ) {
         self.path = path
         self.offset = offset
         self.header = header
         self.runs = runs
         self.body = body
+        self.blocks = blocks
+        self.store = store
     }
 
     deinit { free(body.baseAddress) }
@@ -58,9 +66,12 @@ public final class Chunk {
     /// Reads a stream's events in order; nil when it has none here.
     public func decoder(stream: UInt32) -> EventDecoder? {
         guard let place = place(stream) else { return nil }
-        let end = place + 1 < runs.count ? runs[place + 1].offset : header.rawLength
-        let bytes = UnsafeRawBufferPointer(rebasing: body[Int(runs[place].offset)..<Int(end)])
-        return EventDecoder(chunk: self, run: runs[place], bytes: bytes)
+        let run = runs[place]
+        let sections = (0..<4).map { section in
+            UnsafeRawBufferPointer(
+                rebasing: body[Int(run.starts[section])..<Int(run.starts[section] + run.lengths[section])])
+        }
+        return EventDecoder(chunk: self, run: run, sections: sections)
     }
 
     /// Calls `body` with each event of a stream in order: its index in the stream, the entry, the payload. The

@@ -6,7 +6,13 @@ final class ChunkFile {
     let file: ReadableFile
     private let decompressor = Decompressor()
 
-    init(file: ReadableFile) { self.file = file }
+    /// The format of the log, as its manifest says: no chunk is of another.
+    let version: UInt64
+
+    init(file: ReadableFile, version: UInt64) {
+        self.file = file
+        self.version = version
+    }
 
     var size: UInt64 { file.size }
 
@@ -26,24 +32,55 @@ final class ChunkFile {
             case .version(let found): throw .version(found: found)
             }
         }
+        try check(header, at: offset)
         guard header.length <= size - offset else {
             throw damaged(offset, "the file ends inside chunk \(header.number)")
         }
         return header
     }
 
-    /// Reads, checks and unpacks the chunk at `offset`, whose header was read before.
-    func chunk(_ header: ChunkHeader, at offset: UInt64) throws(LogError) -> Chunk {
+    /// A chunk of another format than the log's belongs to another log.
+    func check(_ header: ChunkHeader, at offset: UInt64) throws(LogError) {
+        guard UInt64(header.version) == version else {
+            throw damaged(offset, "chunk \(header.number) has format \(header.version), the manifest \(version)")
+        }
+    }
+
+    /// Reads, checks and unpacks the chunk at `offset`, whose header was read before. Its events may refer to the first
+    /// `blocks` contents of `store`.
+    func chunk(
+        _ header: ChunkHeader, at offset: UInt64, blocks: UInt64 = 0, of store: BlockReader? = nil
+    ) throws(LogError) -> Chunk {
+        let (directory, body) = try unpacked(header, at: offset)
+        guard let runs = directory.withUnsafeBytes({ Run.directory($0, header: header) }),
+            header.type != .events || !runs.isEmpty
+        else {
+            free(body.baseAddress)
+            throw damaged(offset, "chunk \(header.number): its run directory is not one")
+        }
+        return Chunk(
+            path: file.path, offset: offset, header: header, runs: runs, body: body, blocks: blocks, store: store)
+    }
+
+    /// The contents in the chunk at `offset`.
+    func blocks(_ header: ChunkHeader, at offset: UInt64) throws(LogError) -> BlockChunk {
+        let (_, body) = try unpacked(header, at: offset)
+        guard let blocks = BlockChunk(header, body: body) else {
+            throw damaged(offset, "blocks \(header.firstBlock) on: their lengths do not fit together")
+        }
+        return blocks
+    }
+
+    /// Directory and body of a chunk; the body, which the caller frees, is followed by `EventCodec.slack` zero bytes.
+    private func unpacked(
+        _ header: ChunkHeader, at offset: UInt64
+    ) throws(LogError) -> (directory: [UInt8], body: UnsafeMutableRawBufferPointer) {
         let directoryLength = Int(header.directoryLength)
         let stored = try allocate(directoryLength + Int(header.storedLength), at: offset)
         defer { free(stored.baseAddress) }
         try file.read(into: stored, at: offset + UInt64(ChunkHeader.size))
         guard checksum(UnsafeRawBufferPointer(stored)) == header.bodyChecksum else {
             throw damaged(offset, "chunk \(header.number): checksum mismatch")
-        }
-        let directory = UnsafeRawBufferPointer(rebasing: stored[..<directoryLength])
-        guard let runs = Run.directory(directory, header: header), header.type != .events || !runs.isEmpty else {
-            throw damaged(offset, "chunk \(header.number): its run directory is not one")
         }
         let packed = UnsafeRawBufferPointer(rebasing: stored[directoryLength...])
         let rawLength = Int(header.rawLength)
@@ -56,7 +93,7 @@ final class ChunkFile {
             throw damaged(offset, "chunk \(header.number): cannot be decompressed")
         }
         UnsafeMutableRawBufferPointer(rebasing: body[rawLength...]).initializeMemory(as: UInt8.self, repeating: 0)
-        return Chunk(path: file.path, offset: offset, header: header, runs: runs, body: body)
+        return (Array(stored[..<directoryLength]), body)
     }
 
     /// Memory for a length that a file gave: refused rather than fatal when there is not so much.
@@ -75,7 +112,7 @@ final class ChunkFile {
 
     /// The content of an index chunk.
     func index(_ chunk: Chunk) throws(LogError) -> LogIndex {
-        guard let index = LogIndex(chunk.bytes) else { throw damaged(chunk.offset, "the index chunk holds no index") }
+        guard let index = LogIndex(chunk.bytes, version: chunk.header.version) else { throw damaged(chunk.offset, "the index chunk holds no index") }
         return index
     }
 
@@ -95,10 +132,9 @@ final class ChunkFile {
         let endOffset = indexHeader.previous
         guard endOffset < indexOffset else { throw damaged(indexOffset, "the index leads to no end chunk") }
         let endHeader = try header(at: endOffset)
-        let last = index.chunks.last
-        guard endHeader.type == .end, endOffset + endHeader.length == indexOffset,
-            endHeader.previous == last?.offset ?? ChunkHeader.noOffset,
-            endOffset == last.map({ $0.offset &+ $0.length }) ?? 0,
+        guard let layout = index.layout() else { throw damaged(indexOffset, "the chunks do not follow one upon the other") }
+        guard endHeader.type == .end, endOffset + endHeader.length == indexOffset, endHeader.previous == layout.last,
+            endOffset == layout.end,
             Int(endHeader.number) == index.chunks.count, Int(indexHeader.number) == index.chunks.count + 1,
             endHeader.firstEvent == index.events, indexHeader.firstEvent == index.events
         else { throw damaged(endOffset, "the end chunk does not fit the index") }

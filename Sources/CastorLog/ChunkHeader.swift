@@ -2,33 +2,37 @@
 /// little-endian.
 ///
 ///     events file = chunk… | end chunk | index chunk | trailer
-///     chunk       = header (96 bytes) | directory (40 bytes × runs) | stored body
+///     chunk       = header (96 bytes) | directory (48 bytes × runs) | stored body
 ///
 /// Header:
 ///
-///      0  u64 magic "CASTORCK"           48  u64 smallest stamp in the chunk, 0: none
+///      0  u64 magic "CASTORCK"           48  u64 smallest stamp in the chunk, 0: none; number of the first block
 ///      8  u16 format version             56  u64 largest stamp
 ///     10  u16 header length: 96          64  u64 raw length of the body
 ///     12  u8  type                       72  u32 number of runs
-///     13  u8  flags                      76  u32 events in the chunk
+///     13  u8  flags                      76  u32 events, or blocks, in the chunk
 ///     14  u16 0                          80  u64 XXH3-64 of directory and stored body
 ///     16  u32 chunk number, from 0       88  u64 XXH3-64 of bytes 0–87
 ///     20  u32 0
 ///     24  u64 events in the chunks before this one
 ///     32  u64 offset of the chunk before, all ones: none
 ///     40  u64 stored length of the body
+///
+/// Chunks of blocks are numbered by themselves.
 
 enum ChunkType: UInt8 {
     case events = 1
     case index = 2
     case end = 3
+    /// Contents that events refer to: see `BlockStore`. From version 2 on.
+    case blocks = 4
 }
 
 struct ChunkFlags: OptionSet, Sendable {
     let rawValue: UInt8
     /// The body is stored as it is. Without it the body is one zstd frame.
     static let raw = ChunkFlags(rawValue: 1)
-    /// More than half of the body is large payloads, so it was compressed fast rather than well.
+    /// More than half of the body is contents rather than events.
     static let bulk = ChunkFlags(rawValue: 2)
     static let known: ChunkFlags = [.raw, .bulk]
 }
@@ -40,6 +44,7 @@ struct ChunkHeader: Equatable, Sendable {
     /// Longest body that is believed: one event with the largest payload, and room.
     static let rawLimit: UInt64 = 1 << 33
 
+    var version = logFormatVersion
     var type: ChunkType
     var flags: ChunkFlags = []
     var number: UInt32
@@ -50,10 +55,25 @@ struct ChunkHeader: Equatable, Sendable {
     var maxStamp: UInt64 = 0
     var rawLength: UInt64 = 0
     var runs: UInt32 = 0
-    var events: UInt32 = 0
+    /// Of a chunk of blocks, how many it has: `blocks`.
+    private var count: UInt32 = 0
     var bodyChecksum: UInt64 = 0
 
-    var directoryLength: UInt64 { UInt64(runs) * UInt64(Run.size) }
+    var events: UInt32 {
+        get { type == .blocks ? 0 : count }
+        set { count = newValue }
+    }
+    var blocks: UInt32 {
+        get { type == .blocks ? count : 0 }
+        set { count = newValue }
+    }
+    /// Of a chunk of blocks: the number of its first one.
+    var firstBlock: UInt64 {
+        get { minStamp }
+        set { minStamp = newValue }
+    }
+
+    var directoryLength: UInt64 { UInt64(runs) * UInt64(Run.size(version)) }
     /// Header, directory and stored body.
     var length: UInt64 { UInt64(ChunkHeader.size) + directoryLength + storedLength }
 
@@ -61,7 +81,7 @@ struct ChunkHeader: Equatable, Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(ChunkHeader.size)
         bytes.append(little: ChunkHeader.magic)
-        bytes.append(little: logFormatVersion)
+        bytes.append(little: version)
         bytes.append(little: UInt16(ChunkHeader.size))
         bytes.append(type.rawValue)
         bytes.append(flags.rawValue)
@@ -70,7 +90,7 @@ struct ChunkHeader: Equatable, Sendable {
         bytes.append(little: UInt32(0))
         for field in [firstEvent, previous, storedLength, minStamp, maxStamp, rawLength] { bytes.append(little: field) }
         bytes.append(little: runs)
-        bytes.append(little: events)
+        bytes.append(little: count)
         bytes.append(little: bodyChecksum)
         bytes.append(little: checksum(bytes))
         return bytes
@@ -98,10 +118,11 @@ struct ChunkHeader: Equatable, Sendable {
         guard number(88) == checksum(Array(bytes[..<88])) else { throw .damaged("chunk header: checksum mismatch") }
         // A format of another version keeps these three fields and the length, so that it can be told apart.
         let version: UInt16 = number(8)
-        guard version == logFormatVersion else { throw .version(UInt64(version)) }
+        guard readableLogFormats.contains(UInt64(version)) else { throw .version(UInt64(version)) }
         guard number(10) == UInt16(ChunkHeader.size), number(14) == UInt16(0), number(20) == UInt32(0),
-            let type = ChunkType(rawValue: bytes[12])
+            let type = ChunkType(rawValue: bytes[12]), type != .blocks || version >= 2
         else { throw .damaged("chunk header: unknown type or length") }
+        self.version = version
         self.type = type
         flags = ChunkFlags(rawValue: bytes[13])
         self.number = number(16)
@@ -112,66 +133,11 @@ struct ChunkHeader: Equatable, Sendable {
         maxStamp = number(56)
         rawLength = number(64)
         runs = number(72)
-        events = number(76)
+        count = number(76)
         bodyChecksum = number(80)
         guard flags.isSubset(of: .known), rawLength <= ChunkHeader.rawLimit, storedLength <= rawLength,
-            !flags.contains(.raw) || storedLength == rawLength, type == .events || runs == 0 && events == 0
+            !flags.contains(.raw) || storedLength == rawLength, type == .events || runs == 0 && (type == .blocks) == (count > 0)
         else { throw .damaged("chunk header: lengths do not fit together") }
-    }
-}
-
-/// One stream's part of a chunk: an entry of its run directory.
-///
-///      0  u32 stream          16  u64 offset in the body; the run ends where the next begins
-///      4  u32 events          24  u64 smallest version, 32  u64 largest version
-///      8  u64 first event     (smallest > largest: no event of the run is ordered by a shard)
-public struct Run: Equatable, Sendable {
-    static let size = 40
-
-    public internal(set) var stream: UInt32
-    public internal(set) var events: UInt32
-    /// Index in the stream of the run's first event.
-    public internal(set) var firstEvent: UInt64
-    var offset: UInt64
-    public internal(set) var minVersion: UInt64
-    public internal(set) var maxVersion: UInt64
-
-    func append(to bytes: inout [UInt8]) {
-        bytes.append(little: stream)
-        bytes.append(little: events)
-        for field in [firstEvent, offset, minVersion, maxVersion] { bytes.append(little: field) }
-    }
-}
-
-extension Run {
-    init?(_ reader: inout ByteReader) {
-        guard let stream = reader.next(UInt32.self), let events = reader.next(UInt32.self),
-            let firstEvent = reader.next(UInt64.self), let offset = reader.next(UInt64.self),
-            let minVersion = reader.next(UInt64.self), let maxVersion = reader.next(UInt64.self)
-        else { return nil }
-        self.init(
-            stream: stream, events: events, firstEvent: firstEvent, offset: offset, minVersion: minVersion,
-            maxVersion: maxVersion)
-    }
-
-    /// Reads the directory of a chunk and checks that it fits the header.
-    static func directory(_ bytes: UnsafeRawBufferPointer, header: ChunkHeader) -> [Run]? {
-        var reader = ByteReader(bytes)
-        var runs: [Run] = []
-        var events: UInt64 = 0
-        for _ in 0..<header.runs {
-            guard let run = Run(&reader), run.events > 0, run.offset < header.rawLength,
-                !run.firstEvent.addingReportingOverflow(UInt64(run.events)).overflow
-            else { return nil }
-            if let last = runs.last {
-                guard run.stream > last.stream, run.offset > last.offset else { return nil }
-            } else if run.offset != 0 {
-                return nil
-            }
-            events += UInt64(run.events)
-            runs.append(run)
-        }
-        return events == UInt64(header.events) && reader.remaining == 0 ? runs : nil
     }
 }
 

@@ -2,54 +2,65 @@
 import CZstd
 import Glibc
 
-/// Raw memory that only grows.
-struct Scratch: ~Copyable {
-    private(set) var memory: UnsafeMutableRawPointer
-    private(set) var capacity: Int
+/// How well, and so how slowly, a log is compressed.
+public struct Compression: Equatable, Sendable {
+    /// zstd's levels for bodies of events and of contents; nil: stored as they are.
+    let events: Int32?
+    let blocks: Int32?
 
-    init(capacity: Int) {
-        memory = .allocate(byteCount: capacity, alignment: 64)
-        self.capacity = capacity
+    /// Made for recording beside the program, whose processor time is short: coded events are few bytes and shrink to a
+    /// third, contents are many and pass at more than 800 MB/s.
+    public static let standard = Compression(events: 1, blocks: -5)
+
+    /// Where a manifest has it, among its options.
+    public static let option = "compression"
+    /// In the order of what they cost.
+    public static let names = ["none", "fast", "default", "best"]
+    /// zstd's, for both.
+    public static let levels: ClosedRange<Int32> = 1...19
+
+    /// nil when the text is neither a name nor a level.
+    public init?(_ text: String) {
+        switch text {
+        case "none": self.init(events: nil, blocks: nil)
+        case "fast": self.init(events: -5, blocks: -30)
+        case "default": self = .standard
+        case "best": self.init(events: 12, blocks: 12)
+        default:
+            guard let level = Int32(text), Compression.levels.contains(level) else { return nil }
+            self.init(events: level, blocks: level)
+        }
     }
 
-    deinit { memory.deallocate() }
-
-    /// Makes room for `count` bytes; the content is lost.
-    mutating func reserve(_ count: Int) {
-        guard count > capacity else { return }
-        memory.deallocate()
-        capacity = max(count, capacity * 2)
-        memory = .allocate(byteCount: capacity, alignment: 64)
+    /// That of a log.
+    public init(of manifest: Manifest) {
+        self = manifest.options[Compression.option].flatMap { Compression($0) } ?? .standard
     }
 
-    /// Gives back memory that one large chunk needed.
-    mutating func trim(to count: Int) {
-        guard capacity > count else { return }
-        memory.deallocate()
-        capacity = count
-        memory = .allocate(byteCount: capacity, alignment: 64)
+    private init(events: Int32?, blocks: Int32?) {
+        self.events = events
+        self.blocks = blocks
     }
 }
 
 final class Compressor {
-    /// Level for bodies of events, and for bodies that are mostly large payloads.
-    private static let level: Int32 = 1
-    private static let bulkLevel: Int32 = -30
-    /// Bytes that decide whether a body is worth compressing, taken in four pieces across it.
-    private static let sample = 64 << 10
-
+    private let compression: Compression
     private let context: OpaquePointer
     private var output = Scratch(capacity: Int(ZSTD_compressBound(2 << 20)))
 
-    init() { context = ZSTD_createCCtx()! }
+    init(_ compression: Compression) {
+        self.compression = compression
+        context = ZSTD_createCCtx()!
+    }
     deinit { ZSTD_freeCCtx(context) }
 
     /// The bytes to store for `body`: valid until the next call, or as long as `body`. Flags gain `raw` when
     /// compression would not save a tenth.
-    func store(_ body: UnsafeRawBufferPointer, flags: inout ChunkFlags) -> UnsafeRawBufferPointer {
+    func store(_ body: UnsafeRawBufferPointer, isBulk: Bool, flags: inout ChunkFlags) -> UnsafeRawBufferPointer {
         output.trim(to: 8 << 20)
-        let level = flags.contains(.bulk) ? Compressor.bulkLevel : Compressor.level
-        if body.count > 2 * Compressor.sample, !shrinks(body, level: level) {
+        guard let level = isBulk ? compression.blocks : compression.events,
+            body.count <= 2 * Compressor.smallestSample || shrinks(body, level: level)
+        else {
             flags.insert(.raw)
             return body
         }
@@ -63,17 +74,20 @@ final class Compressor {
         return UnsafeRawBufferPointer(start: output.memory, count: size)
     }
 
+    private static let smallestSample = 16 << 10
+
+    /// Whether a sixteenth of a body, taken in four pieces across it, is worth compressing.
     private func shrinks(_ body: UnsafeRawBufferPointer, level: Int32) -> Bool {
-        let piece = Compressor.sample / 4
-        output.reserve(Compressor.sample + Int(ZSTD_compressBound(Compressor.sample)))
+        let piece = min(max(body.count / 16, Compressor.smallestSample), 64 << 10) / 4
+        let sample = 4 * piece
+        output.reserve(sample + Int(ZSTD_compressBound(sample)))
         for index in 0..<4 {
             let start = (body.count - piece) / 3 * index
             (output.memory + index * piece).copyMemory(from: body.baseAddress! + start, byteCount: piece)
         }
-        let room = output.capacity - Compressor.sample
-        let target = output.memory + Compressor.sample
-        let size = ZSTD_compressCCtx(context, target, room, output.memory, Compressor.sample, level)
-        return ZSTD_isError(size) == 0 && size <= Compressor.sample - Compressor.sample / 10
+        let target = output.memory + sample
+        let size = ZSTD_compressCCtx(context, target, output.capacity - sample, output.memory, sample, level)
+        return ZSTD_isError(size) == 0 && size <= sample - sample / 10
     }
 }
 

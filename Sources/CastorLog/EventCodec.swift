@@ -5,7 +5,13 @@
 /// slot for an event, usually by a hash of kind, nr and object; only fields that differ from the slot's entry
 /// are written. Which slot follows which is predicted too, so a repeated pattern costs one byte per event.
 ///
-///     event = control | [control2] | [slot u8] | fields present, in this order | payload bytes
+/// Heads, fields and payloads are in sections of their own, since alike bytes compress better. (In version 1 they are not: an
+/// event's head, fields and payload follow one upon the other.)
+///
+///     heads       control | [control2] | [slot u8]
+///     fields      fields present, in this order | if the payload is in pieces: their numbers
+///     structures  payload bytes, or those that are in no block, of events that are not `hasContents`
+///     contents    and of those that are
 ///
 ///     control   bit 0  slot byte present; else the slot is successor[last slot]
 ///               bit 1  version: zigzag difference to the predicted version
@@ -16,7 +22,7 @@
 ///               bit 6  payload: its length
 ///               bit 7  control2 present
 ///     control2  bit 0  kind   bit 1  nr   bit 2  object: zigzag difference to the last event's
-///               bit 3  shard  bit 4  flags   bits 5–7  0
+///               bit 3  shard  bit 4  flags   bit 5  the payload is in pieces   bits 6–7  0
 ///     fields    kind, nr, object, shard, flags, version, stamp, result, hash, value, payload: each a prefix varint
 ///
 /// Absent fields other than version and stamp are the slot's. All differences wrap at 64 bits.
@@ -26,6 +32,14 @@
 /// version - base, the line becomes (shard, version), the slot's entry becomes this one, successor[last slot]
 /// becomes this slot.
 ///
+/// Pieces of a payload: each a prefix varint p. Even: p >> 1 bytes of the section. Odd: the block (see `BlockStore`) whose number is
+/// zigzag p >> 1 further than the one after the block before, in this run; 0 for the first. They end when they have as many
+/// bytes as the payload.
+///
+/// A row of operations on owned shards (CASTOR_EV_OWNED) has in `object` the thread's count after it. Before it is coded,
+/// the count before it as far as it is known (that of the run's row before, else 0) and the row's length (`value`) are
+/// subtracted: what is left is 0. Not in version 1.
+///
 /// Prefix varint of v in n bytes: n = 1…8 when v < 2^(7n): little-endian (v << n) | (1 << (n - 1)), so the
 /// number of trailing zero bits of the first byte is n - 1; else a zero byte and v in 8 bytes, little-endian.
 import CTSXShim
@@ -33,8 +47,8 @@ import CTSXShim
 enum EventCodec {
     static let slots = 256
     static let lines = 128
-    /// More than an event without its payload can take, with room to store or load whole words past its end:
-    /// 2 control bytes, a slot, 11 fields of up to 9 bytes.
+    /// More than an event without its payload can take in any section, with room to store or load whole words past its
+    /// end: 2 control bytes, a slot; 11 fields of up to 9 bytes.
     static let slack = 128
 
     static let slotBit: UInt8 = 1 << 0
@@ -51,6 +65,11 @@ enum EventCodec {
     static let objectBit: UInt8 = 1 << 2
     static let shardBit: UInt8 = 1 << 3
     static let flagsBit: UInt8 = 1 << 4
+    static let piecesBit: UInt8 = 1 << 5
+
+    /// The calls that read what programs exchange (read, recvfrom, recvmsg…) have low numbers; later ones return structures
+    /// (epoll_wait, newfstatat…).
+    @inline(__always) static func hasContents(_ entry: castor_entry) -> Bool { entry.nr < 64 }
 
     @inline(__always) static func zigzag(_ difference: UInt64) -> UInt64 {
         difference &<< 1 ^ UInt64(bitPattern: Int64(bitPattern: difference) &>> 63)
@@ -76,6 +95,11 @@ struct Predictor {
     var lastSlot = 0
     var lastObject: UInt64 = 0
     var lastStamp: UInt64 = 0
+    /// The number after that of the block that was referred to last.
+    var nextBlock: UInt64 = 0
+
+    /// The count in the last row of owned operations.
+    var owned: UInt64 = 0
 
     static func allocate() -> Predictor {
         Predictor(memory: .allocate(byteCount: size, alignment: 64))
@@ -98,6 +122,8 @@ struct Predictor {
         lastSlot = 0
         lastObject = 0
         lastStamp = 0
+        nextBlock = 0
+        owned = 0
     }
 
     func deallocate() { UnsafeMutableRawPointer(entries).deallocate() }
@@ -106,6 +132,17 @@ struct Predictor {
     @inline(__always) func baseVersion(shard: UInt32, slot: Int) -> UInt64 {
         let line = Int(shard) & (EventCodec.lines - 1)
         return shards[line] == shard ? versions[line] : entries[slot].version
+    }
+
+    /// Replaces the count in a row of owned operations by how far it is from what follows from the row before.
+    mutating func takeCount(_ entry: inout castor_entry) {
+        let count = entry.object
+        entry.object = count &- owned &- entry.value
+        owned = count
+    }
+    mutating func putCount(_ entry: UnsafeMutablePointer<castor_entry>) {
+        entry.pointee.object &+= owned &+ entry.pointee.value
+        owned = entry.pointee.object
     }
 
     /// Learns from an event that was coded with `slot`.

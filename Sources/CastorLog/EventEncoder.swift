@@ -1,109 +1,39 @@
 /// The encoding half of the codec: the hot path of recording.
 import CTSXShim
 
-/// One stream's part of the chunk that is being filled. Lives in raw memory; never moved by ARC or copied.
-struct RunBuffer {
-    private static let initialCapacity = 16 << 10
-    /// Buffers larger than this are given back after their chunk.
-    private static let keptCapacity = 1 << 20
-
-    var stream: UInt32 = 0
-    var events: UInt32 = 0
-    var minVersion = UInt64.max
-    var maxVersion: UInt64 = 0
-    private(set) var base: UnsafeMutableRawPointer
-    var cursor: UnsafeMutableRawPointer
-    /// End of the room that an event may start in: `EventCodec.slack` bytes before the end of the buffer.
-    private(set) var limit: UnsafeMutableRawPointer
-    var predictor: Predictor
-
-    init() {
-        base = .allocate(byteCount: RunBuffer.initialCapacity, alignment: 64)
-        cursor = base
-        limit = base + (RunBuffer.initialCapacity - EventCodec.slack)
-        predictor = .allocate()
-    }
-
-    func deallocate() {
-        base.deallocate()
-        predictor.deallocate()
-    }
-
-    var count: Int { cursor - base }
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
-
-    mutating func start(stream: UInt32) {
-        if limit - base > RunBuffer.keptCapacity {
-            base.deallocate()
-            base = .allocate(byteCount: RunBuffer.initialCapacity, alignment: 64)
-            limit = base + (RunBuffer.initialCapacity - EventCodec.slack)
-        }
-        self.stream = stream
-        events = 0
-        minVersion = .max
-        maxVersion = 0
-        cursor = base
-        predictor.reset()
-    }
-
-    /// Makes room for an event with `payload` bytes of payload.
-    @inline(never)
-    mutating func grow(payload: Int) {
-        let used = count
-        let capacity = max((limit - base) * 2, used + payload) + EventCodec.slack
-        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
-        larger.copyMemory(from: base, byteCount: used)
-        base.deallocate()
-        base = larger
-        cursor = base + used
-        limit = base + (capacity - EventCodec.slack)
-    }
-
-    /// Appends one event. `payload` holds exactly `entry.payload` bytes.
-    @inline(__always)
-    mutating func append(_ entry: castor_entry, payload: UnsafeRawBufferPointer) {
-        if limit - cursor < payload.count { grow(payload: payload.count) }
-        cursor = predictor.encode(entry, at: cursor)
-        if payload.count > 0 {
-            cursor.copyMemory(from: payload.baseAddress.unsafelyUnwrapped, byteCount: payload.count)
-            cursor += payload.count
-        }
-        events &+= 1
-        if entry.shard != castorNoShard {
-            minVersion = min(minVersion, entry.version)
-            maxVersion = max(maxVersion, entry.version)
-        }
-    }
-}
-
 /// CASTOR_NO_SHARD, which Swift does not import.
 let castorNoShard: UInt32 = 0xffff_ffff
 
 extension Predictor {
-    /// Writes an event without its payload to `start`, where `EventCodec.slack` bytes are free. Returns the end.
+    /// Writes an event without its payload: its head to one place, its fields to the other, where
+    /// `EventCodec.slack` bytes are free. Moves both behind it.
     ///
     /// The entry is a value, so that one which is made from a small event never has to be in memory, where it would be read
     /// again before it is written.
     @inline(__always)
-    mutating func encode(_ entry: castor_entry, at start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+    mutating func encode(
+        _ entry: castor_entry, head: inout UnsafeMutableRawPointer, fields: inout UnsafeMutableRawPointer,
+        inPieces: Bool = false
+    ) {
         var slot = Predictor.slot(of: entry)
         if !isAlike(entry, slot), isAlike(entry, slot ^ 1) { slot ^= 1 }
         let last = entries + slot
+        let start = head
         var control: UInt8 = 0
-        var output = start + 1
+        var output = fields
 
-        let fresh = !(isAlike(entry, slot) && entry.flags == last.pointee.flags)
-        if fresh { output += 1 }
+        let fresh = inPieces || !(isAlike(entry, slot) && entry.flags == last.pointee.flags)
+        head += fresh ? 2 : 1
         if Int(successors[lastSlot]) != slot {
             control |= EventCodec.slotBit
-            output.storeBytes(of: UInt8(truncatingIfNeeded: slot), as: UInt8.self)
-            output += 1
+            head.storeBytes(of: UInt8(truncatingIfNeeded: slot), as: UInt8.self)
+            head += 1
         }
         if fresh {
             control |= EventCodec.moreBit
             output = Predictor.encodeIdentity(
                 kind: entry.kind, nr: entry.nr, object: entry.object, shard: entry.shard, flags: entry.flags, last: last,
-                lastObject: lastObject, control2: start + 1, at: output)
+                lastObject: lastObject, control2: start + 1, control: inPieces ? EventCodec.piecesBit : 0, at: output)
         }
 
         let base = baseVersion(shard: entry.shard, slot: slot)
@@ -136,16 +66,16 @@ extension Predictor {
             put(UInt64(entry.payload), at: &output)
         }
         start.storeBytes(of: control, as: UInt8.self)
+        fields = output
         update(entry, slot: slot, baseVersion: base)
-        return output
     }
 
     @inline(never)
     private static func encodeIdentity(
         kind: UInt16, nr: UInt16, object: UInt64, shard: UInt32, flags: UInt32, last: UnsafePointer<castor_entry>,
-        lastObject: UInt64, control2: UnsafeMutableRawPointer, at start: UnsafeMutableRawPointer
+        lastObject: UInt64, control2: UnsafeMutableRawPointer, control: UInt8, at start: UnsafeMutableRawPointer
     ) -> UnsafeMutableRawPointer {
-        var control: UInt8 = 0
+        var control = control
         var output = start
         if kind != last.pointee.kind {
             control |= EventCodec.kindBit
@@ -190,7 +120,7 @@ extension Predictor {
 }
 
 /// Writes a prefix varint; touches 9 bytes.
-@inline(__always) private func put(_ value: UInt64, at output: inout UnsafeMutableRawPointer) {
+@inline(__always) func put(_ value: UInt64, at output: inout UnsafeMutableRawPointer) {
     let bits = 64 &- (value | 1).leadingZeroBitCount
     if bits <= 56 {
         // ceil(bits / 7) for 1…56.

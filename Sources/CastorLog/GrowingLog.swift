@@ -11,50 +11,71 @@ public final class GrowingLog {
     public private(set) var length: UInt64 = 0
 
     private let file: ChunkFile
+    private let blocks: BlockReader
     private(set) var index = LogIndex()
-    private(set) var nextNumber: UInt32 = 0
-    private(set) var previous = ChunkHeader.noOffset
+    private var previous = ChunkHeader.noOffset
     /// Events by stream, so far.
-    private(set) var totals: [UInt64] = []
+    private var totals: [UInt64] = []
 
     /// Opens the log in `directory`. Throws `missing` or `read`.
     public init(directory: String) throws(LogError) {
         self.directory = directory
-        file = ChunkFile(file: try ReadableFile(path: "\(directory)/\(LogWriter.eventsFileName)"))
+        let version = try Manifest(directory: directory).formatVersion
+        file = ChunkFile(file: try ReadableFile(path: "\(directory)/\(LogWriter.eventsFileName)"), version: version)
+        blocks = BlockReader(file: file.file, version: version, chunks: [], limit: BlockReader.standardLimit)
     }
 
     public var manifest: Manifest { get throws(LogError) { try Manifest(directory: directory) } }
 
     /// The next chunk of events; nil when it is not there yet, or when the log has ended. Throws `damaged`, `version` or `read`.
     public func nextChunk() throws(LogError) -> Chunk? {
-        guard ending == nil else { return nil }
+        while ending == nil, let header = try nextHeader() {
+            let offset = length
+            switch header.type {
+            case .blocks:
+                let chunk = try file.blocks(header, at: offset)
+                index.append(header, offset: offset, runs: [])
+                blocks.append(chunk, index.blocks.last!)
+                advance(header)
+            case .events:
+                let chunk = try file.chunk(header, at: offset, blocks: index.blockCount, of: blocks)
+                try count(chunk)
+                index.append(header, offset: offset, runs: chunk.runs)
+                advance(header)
+                return chunk
+            case .end: ending = try file.ending(file.chunk(header, at: offset))
+            case .index: throw file.damaged(offset, "an index before the end")
+            }
+        }
+        return nil
+    }
+
+    /// The header of the next chunk, when all of that is there.
+    private func nextHeader() throws(LogError) -> ChunkHeader? {
         let rest = file.file.sizeNow() - length
         guard rest >= UInt64(ChunkHeader.size) else { return nil }
+        let bytes = try file.file.bytes(at: length, count: ChunkHeader.size)
         let header: ChunkHeader
         do throws(ChunkHeader.Invalid) {
-            header = try ChunkHeader(try! file.file.bytes(at: length, count: ChunkHeader.size))
+            header = try ChunkHeader(bytes)
         } catch {
             switch error {
             case .version(let found): throw .version(found: found)
             case .damaged(let reason): throw file.damaged(length, reason)
             }
         }
+        try file.check(header, at: length)
         guard header.length <= rest else { return nil }
-        guard header.number == nextNumber, header.previous == previous, header.firstEvent == index.events else {
-            throw file.damaged(length, "chunk \(header.number) stands where chunk \(nextNumber) should")
-        }
-        let chunk = try file.chunk(header, at: length)
-        switch header.type {
-        case .events:
-            try count(chunk)
-            index.append(header, offset: length, runs: chunk.runs)
-        case .end: ending = try file.ending(chunk)
-        case .index: throw file.damaged(length, "an index before the end")
-        }
+        let number = header.type == .blocks ? index.blocks.count : index.chunks.count
+        guard header.number == number, header.previous == previous, header.firstEvent == index.events,
+            header.type != .blocks || header.firstBlock == index.blockCount
+        else { throw file.damaged(length, "chunk \(header.number) stands where chunk \(number) should") }
+        return header
+    }
+
+    private func advance(_ header: ChunkHeader) {
         previous = length
         length += header.length
-        nextNumber += 1
-        return header.type == .events ? chunk : nil
     }
 
     private func count(_ chunk: Chunk) throws(LogError) {

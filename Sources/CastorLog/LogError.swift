@@ -25,7 +25,7 @@ extension LogError: CustomStringConvertible {
         case .missing(let path): "\(path): no log there"
         case .exists(let path): "\(path): already exists and is not empty"
         case .damaged(let path, let offset, let reason): "\(path): damaged at byte \(offset): \(reason)"
-        case .version(let found): "log format \(found) is not supported (this version reads \(logFormatVersion))"
+        case .version(let found): "log format \(found) is not supported (this version reads \(readableLogFormats.lowerBound) to \(logFormatVersion))"
         case .truncated(let events): "the log is cut off; \(events) events are readable"
         case .read(let path, let code): "\(path): \(errorText(code))"
         case .write(let code): "cannot write the log: \(errorText(code))"
@@ -35,4 +35,5 @@ extension LogError: CustomStringConvertible {
 }
 
 /// The format that this version writes. Every older one stays readable.
-public let logFormatVersion: UInt16 = 1
+public let logFormatVersion: UInt16 = 2
+let readableLogFormats: ClosedRange<UInt64> = 1...UInt64(logFormatVersion)

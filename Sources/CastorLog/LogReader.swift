@@ -1,7 +1,8 @@
 /// Reads a log. Used by one thread at a time; the chunks it returns may be used by others.
 ///
 /// A complete log is opened through its trailer and index; a log without them is scanned from its start, header
-/// by header. Chunks are checked when they are read, so a damaged one does not hide those before it.
+/// by header. Chunks are checked when they are read, so a damaged one does not hide those before it. Contents that events
+/// refer to are read when an event's payload is asked for.
 import Glibc
 
 public final class LogReader {
@@ -19,22 +20,31 @@ public final class LogReader {
     public var events: UInt64 { index.events }
 
     private let file: ChunkFile
+    private let layout: LogIndex.Layout
+    private let blocks: BlockReader
     private var position = 0
 
     /// Opens the log in `directory`. Throws `missing`, `damaged`, `version`, `read`, or, unless
     /// `allowTruncated`, `truncated`.
-    public init(directory: String, allowTruncated: Bool = false) throws(LogError) {
+    public convenience init(directory: String, allowTruncated: Bool = false) throws(LogError) {
+        try self.init(directory: directory, allowTruncated: allowTruncated, keptBlocks: BlockReader.standardLimit)
+    }
+
+    /// Keeps `keptBlocks` bytes of contents in memory.
+    init(directory: String, allowTruncated: Bool = false, keptBlocks: Int) throws(LogError) {
         let path = "\(directory)/\(LogWriter.eventsFileName)"
         manifest = try Manifest(directory: directory)
-        file = ChunkFile(file: try ReadableFile(path: path))
-        let layout: LogLayout
-        if let indexed = try file.indexed() { layout = indexed } else { layout = try LogScan(file).layout() }
-        index = layout.index
-        ending = layout.ending
-        isTruncated = layout.isTruncated
-        guard let totals = index.totals() else { throw file.damaged(0, "the chunks do not follow one upon the other") }
-        if let ending, ending.events != totals { throw file.damaged(0, "the ending and the chunks disagree") }
-        self.totals = totals
+        file = ChunkFile(file: try ReadableFile(path: path), version: manifest.formatVersion)
+        let found: LogLayout
+        if let indexed = try file.indexed() { found = indexed } else { found = try LogScan(file).layout() }
+        index = found.index
+        ending = found.ending
+        isTruncated = found.isTruncated
+        guard let layout = index.layout() else { throw file.damaged(0, "the chunks do not follow one upon the other") }
+        if let ending, ending.events != layout.totals { throw file.damaged(0, "the ending and the chunks disagree") }
+        self.layout = layout
+        totals = layout.totals
+        blocks = BlockReader(file: file.file, version: manifest.formatVersion, chunks: index.blocks, limit: keptBlocks)
         if isTruncated && !allowTruncated { throw .truncated(eventsReadable: index.events) }
     }
 
@@ -56,12 +66,12 @@ public final class LogReader {
     public func chunk(at number: Int) throws(LogError) -> Chunk {
         let entry = index.chunks[number]
         let header = try file.header(at: entry.offset)
-        let previous = number == 0 ? ChunkHeader.noOffset : index.chunks[number - 1].offset
-        guard header.type == .events, header.number == number, header.previous == previous,
+        let before = layout.before[number]
+        guard header.type == .events, header.number == number, header.previous == before.offset,
             header.length == entry.length,
             header.firstEvent == entry.firstEvent, header.minStamp == entry.minStamp, header.maxStamp == entry.maxStamp
         else { throw file.damaged(entry.offset, "chunk \(number) is not the one in the index") }
-        let chunk = try file.chunk(header, at: entry.offset)
+        let chunk = try file.chunk(header, at: entry.offset, blocks: before.blocks, of: blocks)
         guard
             chunk.runs.elementsEqual(
                 entry.ranges,
@@ -72,11 +82,20 @@ public final class LogReader {
         return chunk
     }
 
-    /// Bytes of chunk `number`'s coded events before and after compression, from its header alone.
-    public func lengths(ofChunk number: Int) throws(LogError) -> (raw: UInt64, stored: UInt64) {
-        let header = try file.header(at: index.chunks[number].offset)
-        return (header.rawLength, header.storedLength)
+    /// Bytes of all chunks before and after compression, from their headers alone: of coded events, and of the contents that
+    /// they refer to.
+    public func lengths() throws(LogError) -> (raw: UInt64, stored: UInt64) {
+        var sum: (raw: UInt64, stored: UInt64) = (0, 0)
+        for offset in index.chunks.map(\.offset) + index.blocks.map(\.offset) {
+            let header = try file.header(at: offset)
+            sum.raw += header.rawLength
+            sum.stored += header.storedLength
+        }
+        return sum
     }
+
+    /// Contents that events refer to.
+    public var blockCount: UInt64 { index.blockCount }
 
     /// Numbers of the chunks that hold events of `stream` with indices in `range`.
     public func chunks(stream: UInt32, events range: Range<UInt64>) -> [Int] {

@@ -16,19 +16,22 @@ struct LogScan {
         var offset: UInt64 = 0
         var previous = ChunkHeader.noOffset
         var number: UInt32 = 0
-        while let chunk = try wholeChunk(at: offset) {
-            let header = chunk.header
-            guard header.number == number, header.previous == previous, header.firstEvent == layout.index.events else {
-                throw file.damaged(offset, "chunk \(header.number) stands where chunk \(number) should")
+        var blocks: UInt32 = 0
+        while let header = try wholeHeader(at: offset) {
+            let isOfBlocks = header.type == .blocks
+            guard header.number == (isOfBlocks ? blocks : number), header.previous == previous,
+                header.firstEvent == layout.index.events, !isOfBlocks || header.firstBlock == layout.index.blockCount
+            else { throw file.damaged(offset, "chunk \(header.number) stands where chunk \(number) should") }
+            guard layout.ending == nil || header.type == .index else {
+                throw file.damaged(offset, "a chunk after the end chunk")
             }
-            switch header.type {
-            case .events:
-                guard layout.ending == nil else { throw file.damaged(offset, "events after the end chunk") }
+            guard let content = try wholeContent(header, at: offset) else { break }
+            switch content {
+            case .blocks: layout.index.append(header, offset: offset, runs: [])
+            case .chunk(let chunk) where header.type == .events:
                 layout.index.append(header, offset: offset, runs: chunk.runs)
-            case .end:
-                guard layout.ending == nil else { throw file.damaged(offset, "a second end chunk") }
-                layout.ending = try file.ending(chunk)
-            case .index:
+            case .chunk(let chunk) where header.type == .end: layout.ending = try file.ending(chunk)
+            case .chunk(let chunk):
                 guard layout.ending != nil, try file.index(chunk) == layout.index else {
                     throw file.damaged(offset, "the index does not fit the chunks")
                 }
@@ -37,13 +40,13 @@ struct LogScan {
             }
             previous = offset
             offset += header.length
-            number += 1
+            if isOfBlocks { blocks += 1 } else { number += 1 }
         }
         return layout
     }
 
-    /// The chunk at `offset`; nil when the log is cut off there.
-    private func wholeChunk(at offset: UInt64) throws(LogError) -> Chunk? {
+    /// The header of the chunk at `offset`; nil when the log is cut off there.
+    private func wholeHeader(at offset: UInt64) throws(LogError) -> ChunkHeader? {
         let rest = file.size - offset
         guard rest >= UInt64(ChunkHeader.size) else { return nil }
         let bytes = try file.file.bytes(at: offset, count: ChunkHeader.size)
@@ -58,10 +61,21 @@ struct LogScan {
                 return nil
             }
         }
-        if header.length > rest { return nil }
+        try file.check(header, at: offset)
+        return header.length > rest ? nil : header
+    }
+
+    private enum Content {
+        case chunk(Chunk)
+        case blocks(BlockChunk)
+    }
+
+    /// What the chunk holds; nil when it is the last thing in the file and not whole.
+    private func wholeContent(_ header: ChunkHeader, at offset: UInt64) throws(LogError) -> Content? {
         do {
-            return try file.chunk(header, at: offset)
-        } catch .damaged where header.length == rest {
+            return header.type == .blocks
+                ? .blocks(try file.blocks(header, at: offset)) : .chunk(try file.chunk(header, at: offset))
+        } catch .damaged where header.length == file.size - offset {
             return nil
         }
     }

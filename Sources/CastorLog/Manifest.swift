@@ -231,7 +231,7 @@ extension Manifest {
         do {
             let json = try JSON(parsing: bytes)
             // The version first: other members may be different in other versions.
-            if let version = json["formatVersion"]?.integer(UInt64.self), version != UInt64(logFormatVersion) {
+            if let version = json["formatVersion"]?.integer(UInt64.self), !readableLogFormats.contains(version) {
                 throw LogError.version(found: version)
             }
             try self.init(json: json)

@@ -118,6 +118,11 @@ struct ArgumentParser {
         switch value.kind {
         case .choice(let choices) where !choices.contains(given.description):
             throw CommandError.usage("\(written) is one of \(choices.joined(separator: ", ")), not '\(given)'")
+        case .choiceOrNumber(let choices, let range)
+        where !choices.contains(given.description) && !(Int(given.description).map(range.contains) ?? false):
+            throw CommandError.usage(
+                "\(written) is one of \(choices.joined(separator: ", ")), or a number from \(range.lowerBound) to "
+                    + "\(range.upperBound), not '\(given)'")
         case .number where UInt64(given.description) == nil:
             throw CommandError.usage("\(written) is a whole number, not '\(given)'")
         default: break

@@ -55,6 +55,16 @@ struct Option: Sendable {
             case number
             case directory
             case choice([String])
+            /// One of these words, or a whole number.
+            case choiceOrNumber([String], ClosedRange<Int>)
+
+            /// Words to choose from.
+            var words: [String]? {
+                switch self {
+                case .choice(let words), .choiceOrNumber(let words, _): words
+                default: nil
+                }
+            }
         }
     }
 

@@ -90,13 +90,13 @@ enum BashCompletion {
         }
         guard let value = option.value else { return option.name }
         // A value cannot be completed by itself: it is not a word.
-        guard case .choice(let choices) = value.kind else { return "\(option.name)=" }
+        guard let choices = value.kind.words else { return "\(option.name)=" }
         return choices.map { "\(option.name)=\($0)" }.joined(separator: separator)
     }
 
     private static func generator(for option: Option) -> String {
         switch option.value?.kind {
-        case .choice(let choices): "$(compgen -W \"\(choices.joined(separator: " "))\" -- \"$cur\")"
+        case .choice(let choices), .choiceOrNumber(let choices, _): "$(compgen -W \"\(choices.joined(separator: " "))\" -- \"$cur\")"
         case .directory: "$(compgen -d -- \"$cur\")"
         default: ""
         }

@@ -35,7 +35,8 @@ enum ZshCompletion {
         let value =
             switch option.value?.kind {
             case .none: ""
-            case .choice(let choices): ":\(option.value!.name):(\(choices.joined(separator: " ")))"
+            case .choice(let choices), .choiceOrNumber(let choices, _):
+                ":\(option.value!.name):(\(choices.joined(separator: " ")))"
             case .directory: ":\(option.value!.name):_files -/"
             case .text, .number: ":\(option.value!.name): "
             }
@@ -88,7 +89,7 @@ enum FishCompletion {
         let value =
             switch option.value?.kind {
             case .none: ""
-            case .choice(let choices): " -x -a '\(choices.joined(separator: " "))'"
+            case .choice(let choices), .choiceOrNumber(let choices, _): " -x -a '\(choices.joined(separator: " "))'"
             case .directory: " -x -a '(__fish_complete_directories)'"
             case .text, .number: " -x"
             }

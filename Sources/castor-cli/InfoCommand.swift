@@ -30,16 +30,10 @@ enum InfoCommand: Command {
 
     /// Sums over all chunks, in bytes.
     private struct Lengths {
-        var raw: UInt64 = 0
-        var stored: UInt64 = 0
+        let raw: UInt64
+        let stored: UInt64
 
-        init(_ reader: LogReader) throws {
-            for number in reader.index.chunks.indices {
-                let lengths = try reader.lengths(ofChunk: number)
-                raw += lengths.raw
-                stored += lengths.stored
-            }
-        }
+        init(_ reader: LogReader) throws { (raw, stored) = try reader.lengths() }
 
         var ratio: Double { stored == 0 ? 1 : Double(raw) / Double(stored) }
     }

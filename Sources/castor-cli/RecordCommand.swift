@@ -33,6 +33,11 @@ enum RecordCommand: Command {
             "all-atomics", nil,
             "Log each operation on atomics, also of a thread that has been alone with a variable and is only counted there: "
                 + "slower and larger, for looking at their values in the log."),
+        .value(
+            "compression", nil, "LEVEL",
+            .choiceOrNumber(Compression.names, Int(Compression.levels.lowerBound)...Int(Compression.levels.upperBound)),
+            "How small the log is to be made while the program runs: none, fast, default or best, or a level of zstd's, "
+                + "1 to 19. What is repeated is stored once at any level."),
         .flag("quiet", "q", "Say nothing but errors."),
         .flag(
             "no-rewrite", nil,
@@ -56,6 +61,7 @@ enum RecordCommand: Command {
         var manifest = program.manifest(
             words: arguments.operands + arguments.rest, runtime: installation.runtime, descriptor: number)
         if arguments.flag("chaos") { manifest.options["chaos"] = "\(session.segment.pointee.chaos)" }
+        manifest.options[Compression.option] = try arguments.text("compression") ?? "default"
         manifest.options["tscHz"] = "\(TimeStampCounter.hertz())"
         if arguments.flag("no-rewrite") {
             manifest.options["rewrite"] = "no"

@@ -12,7 +12,14 @@ import Testing
 
     init() throws {
         var random = Random(seed: 31)
-        events = random.events(400, streams: 3, largestPayload: 40)
+        var events = random.events(400, streams: 3, largestPayload: 40)
+        // Some with contents that are stored as blocks, most of them more than once.
+        let contents = [1100, 5000, 4096].map { length in (0..<length).map { UInt8(truncatingIfNeeded: $0 * $0 / 7) } }
+        for index in stride(from: 5, to: 400, by: 20) {
+            events[index].payload = contents[random.below(3)]
+            events[index].entry.payload = UInt32(events[index].payload.count)
+        }
+        self.events = events
         try writeLog(directory.path, events, chunk: 90)
     }
 
@@ -77,7 +84,8 @@ import Testing
                     guard let chunk = try? reader.nextChunk() else { break }
                     for run in chunk.runs {
                         let expected = byStream(events)[run.stream]!
-                        try chunk.forEach(stream: run.stream) { index, entry, payload in
+                        // Blocks may be damaged.
+                        try? chunk.forEach(stream: run.stream) { index, entry, payload in
                             let event = Event(stream: run.stream, entry: entry.pointee, payload: Array(payload))
                             #expect(event == expected[Int(index)], comment)
                         }
@@ -121,7 +129,13 @@ import Testing
     @Test func chunksMissingOrTwice() throws {
         let whole = try readFile(eventsPath)
         let chunks = try open().index.chunks
-        let parts = chunks.map { Array(whole[Int($0.offset)..<Int($0.offset + $0.length)]) }
+        // Blocks stand before the events that refer to them.
+        var start = 0
+        let parts = chunks.map { chunk in
+            let end = Int(chunk.offset + chunk.length)
+            defer { start = end }
+            return Array(whole[start..<end])
+        }
         let rest = Array(whole[Int(chunks.last!.offset + chunks.last!.length)...])
         for arrangement in [[0, 2, 3, 4], [0, 1, 1, 2, 3, 4], [1, 0, 2, 3, 4], [0, 1, 2, 3], [4, 3, 2, 1, 0]] {
             for tail in [rest, []] {
@@ -141,12 +155,20 @@ import Testing
 
     @Test func otherVersions() throws {
         var bytes = try readFile(eventsPath)
-        bytes[8] = 2
-        let sum = checksum(Array(bytes[..<88]))
-        withUnsafeBytes(of: sum) { for index in 0..<8 { bytes[88 + index] = $0[index] } }
-        writeFile(eventsPath, bytes)
-        let reader = try open()
-        #expect(throws: LogError.version(found: 2)) { try reader.nextChunk() }
+        let start = Int(try open().index.chunks[0].offset)
+        for version in [3, 1] as [UInt8] {
+            bytes[start + 8] = version
+            let sum = checksum(Array(bytes[start..<start + 88]))
+            withUnsafeBytes(of: sum) { for index in 0..<8 { bytes[start + 88 + index] = $0[index] } }
+            writeFile(eventsPath, bytes)
+            let reader = try open()
+            // One that is not known, and one that is not the log's.
+            #expect {
+                try reader.nextChunk()
+            } throws: { error in
+                if case .damaged = error as? LogError { version == 1 } else { error as? LogError == .version(found: 3) }
+            }
+        }
         var manifest = sampleManifest()
         manifest.formatVersion = 7
         try manifest.write(directory: directory.path)
@@ -158,6 +180,7 @@ import Testing
         var random = Random(seed: seed)
         let chunk = try #require(try open().nextChunk())
         var header = chunk.header
+        #expect(chunk.blocks > 0)
         for round in 0..<2000 {
             var bytes = Array(chunk.bytes)
             if round % 4 == 0 { bytes = random.bytes(1 + random.below(400)) }
@@ -169,8 +192,15 @@ import Testing
             body.initializeMemory(as: UInt8.self, repeating: 0)
             body.copyBytes(from: bytes)
             header.rawLength = UInt64(bytes.count)
-            let run = Run(stream: 0, events: 1000, firstEvent: 0, offset: 0, minVersion: 0, maxVersion: 0)
-            let foreign = Chunk(path: "", offset: 0, header: header, runs: [run], body: body)
+            var run = Run(stream: 0, events: 1000, firstEvent: 0, minVersion: 0, maxVersion: 0)
+            // Sections of any length, one after the other.
+            var left = UInt64(bytes.count)
+            for section in 0..<4 {
+                run.starts[section] = UInt64(bytes.count) - left
+                run.lengths[section] = section == 3 ? left : left * UInt64(random.below(100)) / 100
+                left -= run.lengths[section]
+            }
+            let foreign = Chunk(path: "", offset: 0, header: header, runs: [run], body: body, blocks: chunk.blocks, store: chunk.store)
             var count = 0
             #expect(throws: LogError.self, "seed \(seed), round \(round)") {
                 try foreign.forEach(stream: 0) { _, _, payload in count += payload.reduce(1) { $0 | Int($1) } }
@@ -185,7 +215,7 @@ import Testing
         let index = try open().index
         let lastEvents = try #require(index.chunks.last)
         let indexOffset = try #require(Trailer(Array(whole.suffix(32)))).indexOffset
-        let offsets = [0, index.chunks[2].offset, lastEvents.offset + lastEvents.length, indexOffset].map { Int($0) }
+        let offsets = [0, try #require(index.blocks.last).offset, index.chunks[0].offset, index.chunks[2].offset, lastEvents.offset + lastEvents.length, indexOffset].map { Int($0) }
         for round in 0..<3000 {
             var bytes = whole
             let offset = offsets[random.below(offsets.count)]
@@ -203,6 +233,27 @@ import Testing
             if let all {
                 #expect(all == byStream(events) || all.values.map(\.count).reduce(0, +) % 90 == 0, "round \(round)")
             }
+        }
+    }
+
+    /// Past the checksums: chunks of blocks whose lengths do not fit.
+    @Test func foreignBlocks() throws {
+        var random = Random(seed: 36)
+        let file = ChunkFile(file: try ReadableFile(path: eventsPath), version: 2)
+        let offset = try #require(try open().index.blocks.first).offset
+        var header = try file.header(at: offset)
+        let whole = Array(try file.chunk(header, at: offset).bytes)
+        for _ in 0..<2000 {
+            var bytes = whole
+            for _ in 0..<1 + random.below(3) { bytes[random.below(random.chance(80) ? 12 : bytes.count)] ^= 1 << random.below(8) }
+            if random.chance(20) { header.blocks = UInt32(truncatingIfNeeded: random.anyLength()) }
+            if random.chance(20) { header.firstBlock = random.anyLength() }
+            let body = UnsafeMutableRawBufferPointer(start: malloc(bytes.count)!, count: bytes.count)
+            body.copyBytes(from: bytes)
+            guard let blocks = BlockChunk(header, body: body), blocks.count < 1000 else { continue }
+            var sum = 0
+            for number in 0..<blocks.count { sum += blocks.bytes(blocks.first + UInt64(number)).count }
+            #expect(sum + 4 * blocks.count == bytes.count)
         }
     }
 
@@ -226,7 +277,7 @@ import Testing
             if random.chance(10) { bytes.removeLast(1 + random.below(30)) }
             if let foreign = bytes.withUnsafeBytes({ LogIndex($0) }) {
                 // Counting by stream is slow where a damaged number makes very many.
-                if foreign.chunks.allSatisfy({ $0.ranges.allSatisfy { $0.stream < 10_000 } }) { _ = foreign.totals() }
+                if foreign.chunks.allSatisfy({ $0.ranges.allSatisfy { $0.stream < 10_000 } }) { _ = foreign.layout() }
                 _ = foreign.events
             }
         }

@@ -47,7 +47,7 @@ extension Random {
         var stamp: UInt64 = 1 << 40
         return (0..<count).map { _ in
             var entry = castor_entry()
-            entry.kind = chance(98) ? UInt16(below(11)) : UInt16(truncatingIfNeeded: anyLength())
+            entry.kind = chance(98) ? UInt16(below(21)) : UInt16(truncatingIfNeeded: anyLength())
             entry.nr = chance(90) ? UInt16(below(5)) : UInt16(truncatingIfNeeded: anyLength())
             entry.shard =
                 chance(80) ? UInt32(below(200)) : chance(50) ? castorNoShard : UInt32(truncatingIfNeeded: anyLength())
@@ -131,7 +131,12 @@ func writeLog(_ directory: String, _ events: [Event], chunk: Int = .max, ending:
         try writer.append(event)
         if (index + 1) % chunk == 0 { try writer.flush() }
     }
-    if let ending { try writer.finish(ending) } else { try writer.flush() }
+    if let ending {
+        try writer.finish(ending)
+    } else {
+        try writer.flush()
+        try writer.settle()
+    }
 }
 
 /// Everything in a log, by stream. Checks that the indices of each stream's events are consecutive.

@@ -13,8 +13,8 @@ import Testing
         events = random.events(900, streams: 4)
     }
 
-    private func writer() throws -> LogWriter {
-        try LogWriter(directory: directory.path, manifest: sampleManifest(), sink: sink)
+    private func writer(workers: Int = 0) throws -> LogWriter {
+        try LogWriter(directory: directory.path, manifest: sampleManifest(), sink: sink, workers: workers)
     }
 
     private func reader(allowTruncated: Bool = false) throws -> LogReader {
@@ -22,13 +22,14 @@ import Testing
         return try LogReader(directory: directory.path, allowTruncated: allowTruncated)
     }
 
-    @Test func interruptedAndShortWritesAreContinued() throws {
-        let writer = try writer()
+    @Test(arguments: [0, 1, 3]) func interruptedAndShortWritesAreContinued(workers: Int) throws {
+        let writer = try writer(workers: workers)
         for (index, event) in events.enumerated() {
             try writer.append(event)
             if index % 100 == 0 {
                 sink.answers = [.fail(EINTR), .short(1), .fail(EINTR), .fail(EINTR), .short(7), .short(90), .short(3)]
                 try writer.flush()
+                try writer.settle()
             }
         }
         try writer.finish(sampleEnding)
@@ -36,14 +37,18 @@ import Testing
         #expect(try readAll(reader()) == byStream(events))
     }
 
-    @Test(arguments: [ENOSPC, EIO]) func failedWriteLeavesWholeChunks(code: Int32) throws {
-        let writer = try writer()
+    @Test(arguments: [ENOSPC, EIO], [0, 1, 3]) func failedWriteLeavesWholeChunks(code: Int32, workers: Int) throws {
+        let writer = try writer(workers: workers)
         for event in events[..<300] { try writer.append(event) }
         try writer.flush()
+        try writer.settle()
         let whole = sink.bytes
         for event in events[300..<600] { try writer.append(event) }
         sink.answers = [.short(50), .short(100), .fail(code)]
-        #expect(throws: LogError.write(errno: code)) { try writer.flush() }
+        #expect(throws: LogError.write(errno: code)) {
+            try writer.flush()
+            try writer.settle()
+        }
         #expect(sink.bytes == whole)
         // The error stays.
         #expect(throws: LogError.write(errno: code)) { try writer.append(events[0]) }
@@ -58,18 +63,20 @@ import Testing
         #expect(try readAll(log) == byStream(events[..<300]))
     }
 
-    @Test func fullDiskAtAnyByte() throws {
+    @Test(arguments: [0, 1, 3]) func fullDiskAtAnyByte(workers: Int) throws {
         for capacity in stride(from: 0, to: 30_000, by: 487) {
             let sink = PlayedSink()
             sink.capacity = capacity
             let directory = TemporaryDirectory()
-            let writer = try LogWriter(directory: directory.path, manifest: sampleManifest(), sink: sink)
+            let writer = try LogWriter(
+                directory: directory.path, manifest: sampleManifest(), sink: sink, workers: workers)
             var written = 0
             do {
                 for (index, event) in events.enumerated() {
                     try writer.append(event)
                     if (index + 1) % 90 == 0 {
                         try writer.flush()
+                        try writer.settle()
                         written = index + 1
                     }
                 }

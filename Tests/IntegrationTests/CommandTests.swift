@@ -61,7 +61,8 @@ extension Integration {
             ["replay", "--order", "sideways"], ["replay", "a", "b"], ["replay", "-d", "ed"], ["dump", "--from", "x"],
             ["dump", "--from", "2", "--to", "1"], ["rm"], ["rm", "--all", "x"], ["ls", "x"], ["info", "a", "b"],
             ["completion"], ["completion", "tcsh"], ["help", "nothing"], ["doctor", "x"], ["man-pages"], ["check"],
-            ["check", "a", "b"], ["flags"], ["flags", "java"],
+            ["check", "a", "b"], ["flags"], ["flags", "java"], ["record", "--compression", "0", "true"],
+            ["record", "--compression", "20", "true"], ["record", "--compression=small", "true"],
         ])
         func wrongCommandLines(_ words: [String]) throws {
             let result = try workspace.castor(words)
@@ -228,6 +229,15 @@ extension Integration {
                 separator: "\n")
             #expect(unsupported.count > 1 && unsupported.dropFirst().allSatisfy { $0.contains("unsupported") })
             #expect(try workspace.castor("syscalls", "raed").errorText.contains("did you mean 'read'?"))
+        }
+
+        @Test func completionOfLevels() throws {
+            for shell in ["bash", "zsh", "fish"] {
+                let script = try workspace.castor("completion", shell).outputText
+                #expect(script.contains("none fast default best"), "\(shell)")
+            }
+            let help = try workspace.castor("record", "--help").outputText
+            #expect(help.contains("--compression LEVEL"))
         }
 
         @Test func completionScriptsParse() throws {

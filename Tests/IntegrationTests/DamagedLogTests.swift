@@ -86,6 +86,65 @@ extension Integration {
         }
     }
 
+    /// What a log takes, and that it is read back whatever it takes.
+    @Suite struct LogSizeTests {
+        private let workspace: Workspace
+        init() throws { workspace = try Workspace() }
+
+        private func size(_ recording: Recording) throws -> Int {
+            let status = try FileManager.default.attributesOfItem(atPath: "\(recording.log)/events")
+            return (status[.size] as? NSNumber)?.intValue ?? 0
+        }
+
+        private func make(_ words: [String], _ level: String?, _ name: String) throws -> Recording {
+            let options = level.map { ["--compression", $0] } ?? []
+            let recording = try Recording.make(words, in: workspace, name: name, options: options)
+            workspace.expect(recording.outcome.status == 0, recording.outcome.errorText)
+            return recording
+        }
+
+        /// Every level replays; better ones are not larger.
+        @Test func levels() throws {
+            let words = [try Repository.guest("locks"), "2", "20000"]
+            var sizes: [String: Int] = [:]
+            for level in ["none", "fast", nil, "best", "3"] {
+                let name = level ?? "default"
+                let recording = try make(words, level, name)
+                sizes[name] = try size(recording)
+                recording.expectSame()
+                let info = try workspace.castor("info", recording.log).outputText
+                workspace.expect(info.contains("compression=\(name)"), info)
+            }
+            workspace.expect(
+                sizes["none"]! > sizes["fast"]! && sizes["fast"]! >= sizes["default"]!
+                    && Double(sizes["best"]!) < 1.1 * Double(sizes["default"]!), "\(sizes)")
+        }
+
+        /// A database that is read again and again, in pages, is in the log once.
+        @Test func filesAreStoredOnce() throws {
+            let make = """
+                CREATE TABLE t (a INTEGER, b TEXT); CREATE INDEX i ON t (a);
+                WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 20000)
+                INSERT INTO t SELECT n * 7919 % 20000, hex(randomblob(30)) FROM c;
+                """
+            let made = try Child(["sqlite3", workspace("work.db"), make]).wait()
+            try #require(made.status == 0, "\(made.errorText)")
+            let queries = (0..<20).map { "SELECT sum(length(b)) FROM t WHERE a BETWEEN \($0 * 100) AND \($0 * 100 + 2000);" }
+            let recording = try self.make(
+                ["sqlite3", workspace("work.db"), "PRAGMA cache_size = 10;" + queries.joined()], nil, "log")
+            let database = try FileManager.default.attributesOfItem(atPath: workspace("work.db"))[.size] as? NSNumber
+            let size = try size(recording)
+            workspace.expect(
+                size < database!.intValue + 1_000_000, "\(size) bytes of log for a database of \(database!)")
+            try workspace.remove("work.db")
+            recording.expectSame()
+            // What it read, as the log has it, is much more.
+            let read = try workspace.castor("dump", recording.log).outputText.split(separator: "\n")
+                .count { $0.hasSuffix("  4096 bytes") }
+            workspace.expect(read * 4096 > 10 * database!.intValue, "only \(read) pages were read")
+        }
+    }
+
     @Suite struct ChangedProgramTests {
         /// Compiles a guest into the workspace.
         private func build(_ guest: String, in workspace: Workspace, _ options: [String]) throws -> String {
