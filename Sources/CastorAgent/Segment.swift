@@ -31,6 +31,7 @@ struct Segment {
         castor_store(castor_ring_head(ring), 0)
         castor_store(castor_ring_tail(ring), 0)
         castor_store(castor_ring_not_before(ring), 0)
+        castor_store(castor_ring_acknowledged(ring), 0)
         castor_store32(castor_ring_state(ring), CASTOR_RING_FREE)
     }
 

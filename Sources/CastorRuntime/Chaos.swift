@@ -65,7 +65,7 @@ private enum Place {
 @c @implementation @_noLocks
 func castor_disturb(_ object: UInt64) {
     let me = castor_me()
-    guard isRecording, me.pointee.ring != nil else { return }
+    guard isRecording, me.pointee.ring != nil, me.pointee.disturbed & Disturbance.chaos != 0 else { return }
     _ = castor_fetch_add32(castor_segment_progress(segment), 1)
     if me.pointee.unrest.busy == 0 {
         me.pointee.unrest.busy = 1

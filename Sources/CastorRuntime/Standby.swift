@@ -18,6 +18,7 @@ func castor_goes_live() -> Int32 {
     let me = castor_me()
     if nextEntry(me).pointee.kind != CASTOR_EV_LIVE { return 0 }
     beginOwning(me)
+    me.pointee.disturbed = Disturbance.ofNewThread()
     if castor_exchange32(castor_process_went_live(process), 1) == 0 { keepChildren() }
     castor_mode_set(CASTOR_MODE_RECORD)
     return 1

@@ -177,6 +177,10 @@ func castor_syscall_exit(_ f: Frame) {
             _ = ring.makeRoom()
         }
     }
+    if me.pointee.disturbed & Disturbance.commit != 0, leadsOut(f), !commit(me, f) {
+        f.pointee.flags = Mark.silent
+        return pass(me, f)
+    }
     // The header goes into the next slot before the call, so that a program killed inside it leaves word of it.
     let e = ring.next
     e.pointee.kind = CASTOR_EV_SYSCALL

@@ -62,7 +62,7 @@ import CTSXShim
     if castor_mode_now() == CASTOR_MODE_OFF { castor_mode_set(segment.pointee.mode) }
     if isRecording {
         me.pointee.ring = ring
-        me.pointee.disturbed = segment.pointee.chaos != 0 ? 1 : 0
+        me.pointee.disturbed = Disturbance.ofNewThread()
         recordStart(me, ring, parent: parent, routine, image)
     } else {
         me.pointee.ring = ring

@@ -240,6 +240,8 @@ enum : uint32_t {
     CASTOR_WAIT_OTHERS = 5,
     /// Recording: inside a system call.
     CASTOR_IN_CALL = 6,
+    /// Recording: before a call that leads out, until a standby has what led to it.
+    CASTOR_WAIT_COMMIT = 7,
 };
 
 #define CASTOR_RING_HEADER 4096u
@@ -253,7 +255,7 @@ typedef struct castor_ring {
     uint32_t consumer_waiting;
     /// Recording with a standby: the thread sleeps on the low half of `acknowledged`.
     uint32_t output_waiting;
-    /// Recording with a standby: so many of this stream's events the standby has; what the thread sends after them may go.
+    /// Recording with a standby: the standby has the lines of this ring before this one; what the thread sends after them may go.
     uint64_t acknowledged;
     uint32_t pad0[10];
     // producer's line

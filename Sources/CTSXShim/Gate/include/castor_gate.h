@@ -147,7 +147,7 @@ typedef struct castor_thread {
     uint8_t vforked;           ///< what happens now is no event: a child that shares memory, or part of a clock's
     uint8_t writing;           ///< 1 + index of the standard stream whose order this thread holds
     uint8_t overdue;           ///< signals are handled here though this is no event boundary
-    uint8_t disturbed;         ///< recording in chaos mode
+    uint8_t disturbed;         ///< recording: what it does beside, see Commit.swift
     uint8_t borrowing;         ///< this is a vfork child on its parent's thread
     uint32_t pid;              ///< real process id; a vfork child's while it borrows the thread
     uint32_t slot;             ///< stack slot + 1, 0: none

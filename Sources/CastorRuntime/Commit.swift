@@ -1,0 +1,67 @@
+/// Output commit (CASTOR_OPT_COMMIT): what leads out of the recording waits until a standby has everything that led to it. Then
+/// whoever saw the output can go on with the standby as if nothing had happened.
+///
+/// The call's place among the events of its shard is published before the wait: others may come after it and are not held up. The
+/// agent is the one who knows how far the standby is; `castor_ring.acknowledged` counts lines of this ring.
+import CTSXGate
+import CTSXShim
+
+/// `castor_thread.disturbed`: what a thread does beside recording.
+enum Disturbance {
+    static let chaos: UInt8 = 1
+    static let commit: UInt8 = 2
+
+    @_noLocks static func ofNewThread() -> UInt8 {
+        (segment.pointee.chaos != 0 ? chaos : 0) | (segment.pointee.options & CASTOR_OPT_COMMIT != 0 ? commit : 0)
+    }
+}
+
+/// Whether a call's effects are seen outside of the recording: data, the end of a stream, a connection.
+@inline(never) @_noLocks func leadsOut(_ f: Frame) -> Bool {
+    switch Int32(truncatingIfNeeded: f.pointee.nr) {
+    case SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_sendfile, SYS_connect, SYS_shutdown, SYS_close:
+        return isNetwork(f.pointee.a0)
+    case SYS_splice: return isNetwork(f.pointee.a2)
+    case SYS_dup2, SYS_dup3: return isNetwork(f.pointee.a1)
+    case SYS_close_range, SYS_exit_group, SYS_execve, SYS_execveat: return true
+    default: return false
+    }
+}
+@inline(__always) @_noLocks private func isNetwork(_ fd: UInt64) -> Bool { Descriptors.kind(fd) == DescriptorKind.network }
+
+/// Before the call is made. False once recording has been given up.
+@inline(never) @_noLocks func commit(_ me: Thread, _ f: Frame) -> Bool {
+    guard castor_load32(castor_segment_committing(segment)) != 0, let ring = me.pointee.ring else { return true }
+    recordBegin(me, f)
+    ring.publishCounted()
+    ring.leaveLine()
+    ring.pointee.waiting = CASTOR_WAIT_COMMIT
+    ring.awaitAcknowledgement(of: ring.pointee.tail)
+    ring.pointee.waiting = CASTOR_RUNNING
+    return ring.makeRoom()
+}
+
+extension UnsafeMutablePointer where Pointee == castor_ring {
+    /// Returns when the standby has the lines before `line`, or when nothing is to wait for a standby any more.
+    @_noLocks fileprivate func awaitAcknowledgement(of line: UInt64) {
+        let acknowledged = castor_ring_acknowledged(self)
+        let waiting = castor_ring_output_waiting(self)
+        while true {
+            _ = castor_exchange32(waiting, 1)
+            let seen = castor_load(acknowledged)
+            if seen >= line || castor_load32(castor_segment_committing(segment)) == 0 { break }
+            failStop()
+            wakeAgent()
+            sleepOn(address(acknowledged), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
+        }
+        castor_store32(waiting, 0)
+    }
+}
+
+/// Without its agent the program cannot tell the standby what it does, and must not do anything that others see.
+@_noLocks private func failStop() {
+    let pid = segment.pointee.agent_pid
+    guard pid != 0, kernel(SYS_kill, UInt64(pid), 0) == Errno.noSuchProcess else { return }
+    say("castor: the recording agent is gone; the program ends, for its standby takes over")
+    kernel(SYS_kill, UInt64(process.pointee.pid), 9)
+}
