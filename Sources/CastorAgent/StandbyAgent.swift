@@ -14,6 +14,7 @@ final class StandbyAgent {
     private let log: GrowingLog
     private var queues: [UInt32: StreamQueue] = [:]
     private var order = LinearExtension()
+    private var closure = Closure()
     private var polls = PollWatch()
     private var reminder = Reminder()
     private var isToGoLive = false
@@ -73,6 +74,7 @@ final class StandbyAgent {
         var chunks = 0
         while chunks < 64, let chunk = try log.nextChunk() {
             chunks += 1
+            closure.append(chunk.runs, end: log.length)
             for run in chunk.runs {
                 guard let decoder = chunk.decoder(stream: run.stream) else { continue }
                 var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
@@ -87,7 +89,10 @@ final class StandbyAgent {
                 queues[run.stream] = queue
             }
         }
-        if chunks > 0 { _ = order.advance(&queues, atEnd: false) }
+        if chunks > 0 {
+            _ = order.advance(&queues, atEnd: false)
+            closure.advance { queues[$0]?.placedEvents ?? 0 }
+        }
         return chunks
     }
 
@@ -135,7 +140,7 @@ final class StandbyAgent {
     }
 
     private func goLive() throws {
-        let writer = try LogWriter(continuing: log)
+        let writer = try continueLog()
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
@@ -146,5 +151,28 @@ final class StandbyAgent {
         for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }
         control.send("live")
         RecordAgent(segment: segment, control: control, log: writer, isPrompt: true).run()
+    }
+
+    /// The log without the events that have no place: they did not happen. Chunks that hold such are written anew.
+    private func continueLog() throws -> LogWriter {
+        var kept: [(stream: UInt32, entry: castor_entry, payload: [UInt8])] = []
+        for chunk in try log.chunks(from: closure.position) {
+            for run in chunk.runs {
+                guard let decoder = chunk.decoder(stream: run.stream) else { continue }
+                var entry = castor_entry()
+                var number = run.firstEvent
+                while number < queues[run.stream]?.placedEvents ?? 0, let payload = try decoder.next(&entry) {
+                    kept.append((run.stream, entry, Array(payload)))
+                    number += 1
+                }
+            }
+        }
+        log.cut(at: closure.position)
+        let writer = try LogWriter(continuing: log)
+        for event in kept {
+            var entry = event.entry
+            try event.payload.withUnsafeBytes { try writer.append(stream: event.stream, &entry, payload: $0) }
+        }
+        return writer
     }
 }

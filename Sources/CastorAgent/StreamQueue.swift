@@ -9,8 +9,9 @@ struct StreamQueue {
     private(set) var fed = 0
     private(set) var placed = 0
     private(set) var decoded = 0
-    /// Events decoded so far.
+    /// Events decoded so far, and those of them that have a place.
     var events: UInt64 = 0
+    private(set) var placedEvents: UInt64 = 0
 
     init() {
         capacity = 1024
@@ -48,8 +49,9 @@ struct StreamQueue {
     mutating func placeHead() {
         let entry = (bytes + placed * 64).assumingMemoryBound(to: castor_entry.self)
         placed += 1 + Int(castor_lines(UInt64(entry.pointee.payload)))
+        placedEvents += 1
     }
-    mutating func placeAll() { placed = decoded }
+    mutating func placeAll() { (placed, placedEvents) = (decoded, events) }
     /// Forgets what has no place: the log does not hold what it depends on.
     mutating func dropUnplaced() { decoded = placed }
 

@@ -50,6 +50,25 @@ public final class GrowingLog {
         return nil
     }
 
+    /// The chunks of events from an offset on that `length` was once.
+    public func chunks(from offset: UInt64) throws(LogError) -> [Chunk] {
+        var chunks: [Chunk] = []
+        for entry in index.chunks where entry.offset >= offset {
+            let header = try file.header(at: entry.offset)
+            chunks.append(try file.chunk(header, at: entry.offset, blocks: index.blockCount, of: blocks))
+        }
+        return chunks
+    }
+
+    /// Takes back what follows an offset that `length` was once: a writer goes on from there.
+    public func cut(at offset: UInt64) {
+        index.cut(at: offset)
+        length = offset
+        let layout = index.layout()
+        previous = layout?.last ?? ChunkHeader.noOffset
+        totals = layout?.totals ?? []
+    }
+
     /// The header of the next chunk, when all of that is there.
     private func nextHeader() throws(LogError) -> ChunkHeader? {
         let rest = file.file.sizeNow() - length

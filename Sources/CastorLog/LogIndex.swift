@@ -110,6 +110,12 @@ public struct LogIndex: Equatable, Sendable {
                 ranges: runs.map { Range(stream: $0.stream, events: $0.events, firstEvent: $0.firstEvent) }))
     }
 
+    /// Forgets the chunks from this offset on.
+    mutating func cut(at offset: UInt64) {
+        chunks.removeAll { $0.offset >= offset }
+        blocks.removeAll { $0.offset >= offset }
+    }
+
     /// Events of the whole log.
     public var events: UInt64 { chunks.last.map { $0.firstEvent &+ $0.events } ?? 0 }
 
