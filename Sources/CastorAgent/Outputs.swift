@@ -1,0 +1,74 @@
+/// Outputs that wait for a standby: how far each ring is in the log at each of its positions, and so which of them may go when the
+/// standby has the log up to there. Used by any thread.
+import CTSXShim
+import CastorLog
+import Glibc
+
+final class Outputs: @unchecked Sendable {
+    /// The log has everything of a ring before this line.
+    struct Line {
+        var ring: UInt32
+        /// The ring may have been given to another since.
+        var stream: UInt32
+        var line: UInt64
+    }
+    private struct Mark {
+        var position: UInt64
+        var lines: [Line]
+    }
+
+    private let segment: Segment
+    private let monitor = Monitor()
+    private var marks: [Mark] = []
+    private var first = 0
+    private var released: UInt64 = 0
+
+    init(segment: Segment) { self.segment = segment }
+
+    /// Events are let out only once they are acknowledged, from now on.
+    func begin() { castor_store32(castor_segment_committing(segment.base), 1) }
+
+    /// Everything may go, and whatever comes: there is no standby any more.
+    func end() {
+        castor_store32(castor_segment_committing(segment.base), 0)
+        castor_fence()
+        for i in 0..<segment.ringsUsed { wake(segment.ring(i)) }
+    }
+
+    /// Up to `position` the log has these lines.
+    func mark(_ position: UInt64, _ lines: [Line]) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        if position <= released { return lines.forEach(acknowledge) }
+        marks.append(Mark(position: position, lines: lines))
+    }
+
+    /// Lets out what follows from the log up to `position`.
+    func release(upTo position: UInt64) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        released = max(released, position)
+        while first < marks.count, marks[first].position <= position {
+            marks[first].lines.forEach(acknowledge)
+            first += 1
+        }
+        if first == marks.count || first > 1024 {
+            marks.removeFirst(first)
+            first = 0
+        }
+    }
+
+    private func acknowledge(_ line: Line) {
+        let ring = segment.ring(line.ring)
+        guard ring.pointee.stream == line.stream, segment.state(ring) == CASTOR_RING_LIVE,
+            castor_load(castor_ring_acknowledged(ring)) < line.line
+        else { return }
+        castor_store(castor_ring_acknowledged(ring), line.line)
+        castor_fence()
+        wake(ring)
+    }
+
+    private func wake(_ ring: UnsafeMutablePointer<castor_ring>) {
+        if castor_load32(castor_ring_output_waiting(ring)) != 0 { Futex.wake(castor_ring_acknowledged(ring)) }
+    }
+}
