@@ -1,0 +1,91 @@
+/// `castor ft primary`: records a program for its replicas, which must have what led to an output before that leaves.
+import CTSXShim
+import CastorLog
+import CastorStandby
+import Glibc
+
+enum FtPrimaryCommand: Command {
+    static let name = "ft primary"
+    static let abstract = "Run a program whose replicas can go on with it"
+    static let usage = "--replica HOST:PORT... [OPTIONS] [--] PROGRAM [ARGS...]"
+    static let discussion = """
+        The program runs and is recorded, as by 'castor record'. What it sends waits until a replica has the recording up to there; \
+        so a replica can go on where clients saw the program last. Until a replica is there, and when none is left, the program \
+        runs unprotected, and castor says so.
+
+         castor ft primary --replica 10.0.0.3:7070 --insecure -- memcached -U 11211
+        """
+    static let options: [Option] =
+        [
+            .value("replica", nil, "HOST:PORT", .text, "Where a replica listens; may be given again."),
+            .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
+        ] + StandbyArguments.options + [
+            .value("ack", nil, "N", .number, "Outputs wait for so many replicas (1)."),
+            .value(
+                "release", nil, "WHEN", .choice(["received", "consumed"]),
+                "Outputs wait until a replica has received what led to them, or has replayed it, which proves that it can (consumed)."
+            ),
+            .value(
+                "deadline", nil, "MS", .number,
+                "A replica that outputs wait for and that acknowledges nothing for so long is dropped (500)."),
+            .flag("quiet", "q", "Say nothing but errors and what concerns the protection."),
+        ]
+    static let operands = Operands.exactly(1, "PROGRAM", .program)
+    static let rest = Rest.afterOperand
+
+    static func run(_ arguments: ParsedArguments) throws -> Int32 {
+        let endpoints = try (arguments.values["replica"] ?? []).map { try Endpoint($0.description) }
+        guard !endpoints.isEmpty else { throw CommandError.usage("no replica given") }
+        var options = try StandbyArguments.parse(arguments, endpoints)
+        if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
+        if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
+        if arguments.text("release") == "received" { options.agreement.release = .received }
+        if let problem = options.problem { throw CommandError.usage(problem) }
+        guard options.agreement.replicas <= endpoints.count else {
+            throw CommandError.usage("outputs cannot wait for \(options.agreement.replicas) of \(endpoints.count) replicas")
+        }
+        let installation = try Installation.find()
+        let program = try Program(named: arguments.operands[0])
+        let isQuiet = arguments.flag("quiet")
+        let session = try Session(mode: CASTOR_MODE_RECORD)
+        // A standby does not follow what is only counted.
+        session.segment.pointee.options |= CASTOR_OPT_COMMIT | CASTOR_OPT_NO_OWNERS
+        if isQuiet { session.segment.pointee.options |= CASTOR_OPT_QUIET }
+        let directory = try arguments.text("output") ?? LogStore.standard.create(program: program.path.description)
+        let number = Program.segmentDescriptor()
+        var manifest = program.manifest(
+            words: arguments.operands + arguments.rest, runtime: installation.runtime, descriptor: number)
+        manifest.options[Compression.option] = "default"
+        manifest.options["tscHz"] = "\(TimeStampCounter.hertz())"
+        manifest.options["ft"] = "primary"
+        let signals = session.takeSignals()
+        let words = ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
+        try session.startAgent(installation.agent, words, input: manifest.json.text())
+        try session.startProgram(
+            manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
+        let recording = Recording(session: session, signals: signals, isQuiet: isQuiet)
+        let status = recording.wait()
+        if !isQuiet { Console.report(recording.summary(directory)) }
+        return status.exitStatus
+    }
+}
+
+/// What primary and replica both take.
+enum StandbyArguments {
+    static let options: [Option] = [
+        .value("heartbeat", nil, "MS", .number, "Both sides say something at least so often (10)."),
+        .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
+        .flag("insecure", nil, "Let the log, with all that the program reads, cross the network in plain text."),
+    ]
+
+    static func parse(_ arguments: ParsedArguments, _ endpoints: [Endpoint]) throws -> StandbyOptions {
+        if !arguments.flag("insecure"), let open = endpoints.first(where: { !$0.isLoopback }) {
+            throw CommandError.usage("the log would cross the network to \(open) in plain text; --insecure allows that")
+        }
+        var options = StandbyOptions()
+        options.hasStore = false
+        if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
+        if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }
+        return options
+    }
+}

@@ -1,0 +1,50 @@
+/// `castor ft replica`: follows a primary's recording, and goes on with the program when the primary is gone.
+import CTSXShim
+import CastorLog
+import CastorStandby
+import Glibc
+
+enum FtReplicaCommand: Command {
+    static let name = "ft replica"
+    static let abstract = "Stand by for a program that runs elsewhere"
+    static let usage = "--listen HOST:PORT [OPTIONS]"
+    static let discussion = """
+        Waits for a primary, replays what its program does as it comes, and makes again what the kernel has to hold for it: \
+        descriptors, files, sockets, timers. When the primary is gone the program goes on here.
+
+        The program and its files must be on this machine as they were on the primary's when it started. Without a store of leases \
+        nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
+
+         castor ft replica --listen 10.0.0.3:7070 --insecure --ip 10.0.0.9/24 --dev eth0 --automatic
+        """
+    static let options: [Option] =
+        [
+            .value("listen", nil, "HOST:PORT", .text, "Wait there for a primary."),
+            .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
+            .value("ip", nil, "ADDR/LEN", .text, "The address that clients know: taken over with the program."),
+            .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
+            .flag(
+                "automatic", nil,
+                "Take over without being told to. When the link is cut and the primary lives, both are live then."),
+        ] + StandbyArguments.options + [.flag("quiet", "q", "Say nothing but errors and what concerns the protection.")]
+    static let operands = Operands.none
+
+    static func run(_ arguments: ParsedArguments) throws -> Int32 {
+        guard let text = arguments.text("listen") else { throw CommandError.usage("--listen is missing") }
+        let endpoint = try Endpoint(text)
+        var options = try StandbyArguments.parse(arguments, [endpoint])
+        options.isAutomatic = arguments.flag("automatic")
+        if let problem = options.problem { throw CommandError.usage(problem) }
+        var words = options.words + ["listen=\(endpoint.host) \(endpoint.port)"]
+        switch (arguments.text("ip"), arguments.text("dev")) {
+        case (let address?, let device?): words.append("address=\(address) \(device)")
+        case (nil, nil): break
+        default: throw CommandError.usage("--ip and --dev belong together")
+        }
+        let installation = try Installation.find()
+        let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
+        let standby = try Standby(
+            directory: directory, installation: installation, agent: ["replica", directory] + words)
+        return try standby.wait()
+    }
+}
