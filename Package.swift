@@ -16,6 +16,7 @@ let runtimeSettings: [SwiftSetting] = [
 let exports = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/castor.map"
 let frames = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/frames.ld"
 let staticInRelease: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
+let optimizedInDebug: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 let package = Package(
     name: "castor",
@@ -59,13 +60,16 @@ let package = Package(
                 ])
             ]),
         .target(name: "CastorLog", dependencies: ["CTSXShim", "CZstd"]),
+        // The hot standby's protocol and its decisions, without I/O. Optimised in debug builds, too: its tests run ten thousand
+        // schedules of failures.
+        .target(name: "CastorStandby", dependencies: ["CastorLog"], swiftSettings: optimizedInDebug),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
-            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CNuma"], linkerSettings: staticInRelease),
+            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CNuma"], linkerSettings: staticInRelease),
         // What `castor cc` makes of a command line; a library, so that tests can import it.
         .target(name: "CastorCompiler", dependencies: ["CastorLog"]),
         .executableTarget(
-            name: "castor-cli", dependencies: ["CTSXShim", "CastorLog", "CastorCheck", "CastorCompiler"],
+            name: "castor-cli", dependencies: ["CTSXShim", "CastorLog", "CastorCheck", "CastorCompiler", "CastorStandby"],
             linkerSettings: staticInRelease),
         // How fast the agent takes events out of rings; see Benchmarks/README.md.
         .executableTarget(
@@ -79,6 +83,8 @@ let package = Package(
             linkerSettings: staticInRelease),
         .testTarget(name: "CastorLogTests", dependencies: ["CastorLog", "CTSXShim"], exclude: ["Golden"]),
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
+        .testTarget(
+            name: "CastorStandbyTests", dependencies: ["CastorStandby", "CastorLog"], swiftSettings: optimizedInDebug),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),
         // An embedded module cannot be imported: RuntimeSources is a link to the runtime's sources, compiled once more as
         // ordinary Swift against the same C. What they promise with @_noLocks holds for the embedded build and is

@@ -36,15 +36,21 @@ public final class LogWriter {
         directory: String, manifest: Manifest, compression: Compression = .standard,
         workers: Int = LogWriter.standardWorkers
     ) throws(LogError) {
+        let descriptor = try LogWriter.createEvents(directory: directory)
+        try self.init(
+            directory: directory, manifest: manifest, sink: FileSink(descriptor: descriptor), compression: compression,
+            workers: workers)
+    }
+
+    /// Creates the log's directory, which must not exist or be empty, and its events file; returns a descriptor of that.
+    public static func createEvents(directory: String) throws(LogError) -> Int32 {
         try createLogDirectory(directory)
-        let path = "\(directory)/\(LogWriter.eventsFileName)"
+        let path = "\(directory)/\(eventsFileName)"
         let descriptor = retrying { open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
         guard descriptor >= 0 else { throw errno == EEXIST ? .exists(path: directory) : .write(errno: errno) }
         // For `LogReader.isBeingWritten`; some file systems have no locks.
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
-        try self.init(
-            directory: directory, manifest: manifest, sink: FileSink(descriptor: descriptor), compression: compression,
-            workers: workers)
+        return descriptor
     }
 
     /// Goes on with a log that another has written up to `log.length`; what follows there is cut off. The events file is this

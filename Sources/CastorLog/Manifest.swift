@@ -216,6 +216,12 @@ extension Manifest {
         try replaceFile(directory: directory, name: Manifest.fileName, bytes: bytes)
     }
 
+    /// Keeps a manifest as another machine has it, byte for byte, if it is one.
+    public static func store(_ bytes: [UInt8], directory: String) throws(LogError) {
+        try replaceFile(directory: directory, name: Manifest.fileName, bytes: bytes)
+        _ = try Manifest(directory: directory)
+    }
+
     /// Reads and checks the manifest of the log in `directory`.
     public init(directory: String) throws(LogError) {
         let file = try ReadableFile(path: "\(directory)/\(Manifest.fileName)")

@@ -3,7 +3,7 @@ import CastorLog
 import CastorStandby
 import Glibc
 
-final class Link: @unchecked Sendable {
+final class Connection: @unchecked Sendable {
     private let descriptor: Int32
     private var reader = FrameReader()
     private var buffer = [UInt8](repeating: 0, count: 256 << 10)
@@ -75,7 +75,7 @@ final class Link: @unchecked Sendable {
     func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 }
 
-extension Link.End: CustomStringConvertible {
+extension Connection.End: CustomStringConvertible {
     var description: String {
         switch self {
         case .closed: "the other side closed the connection"

@@ -1,0 +1,201 @@
+/// A primary's driver: does what `PrimaryMachine` decides. The thread that drains tells it how far the log is and which outputs wait;
+/// one thread for each replica calls it and listens to it; one looks at the clock. The machine is in one thread's hands at a time, and its
+/// actions are done before the next input.
+import CTSXShim
+import CastorLog
+import CastorStandby
+import Glibc
+
+final class PrimaryNode: @unchecked Sendable {
+    private let options: StandbyOptions
+    private let control: Control
+    private let outputs: Outputs
+    private let directory: String
+    private let monitor = Monitor()
+    private var machine: PrimaryMachine
+    private var connections: [Link: Connection] = [:]
+    private var nextLink: Link = 1
+    private var isStopped = false
+    /// Of the log's events file, to be sent.
+    private let events: Int32
+
+    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64) {
+        self.options = options
+        self.control = control
+        self.directory = directory
+        outputs = Outputs(segment: segment)
+        machine = PrimaryMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
+        events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
+        outputs.begin()
+    }
+
+    /// Begins to serve; calls replicas at these places, again and again.
+    func start(_ begin: PrimaryMachine.Start, replicas: [(host: String, port: String)]) {
+        handle(.started(begin))
+        for replica in replicas { Thread.start { self.serve(replica) } }
+        Thread.start { self.tick() }
+    }
+
+    // MARK: - Inputs from the thread that drains
+
+    /// The log has grown.
+    func grew(to length: UInt64) { handle(.grew(to: length)) }
+    func manifestChanged() { handle(.manifestChanged) }
+
+    /// Outputs wait; the log has what led to them up to `position`.
+    func wait(_ lines: [Outputs.Line], at position: UInt64) {
+        outputs.mark(position, lines)
+        handle(.queued(position: position))
+    }
+
+    /// The program has ended and the log is complete. Returns when the replicas know, or at the deadline.
+    func end() {
+        handle(.ended)
+        monitor.lock()
+        while !isStopped { monitor.wait() }
+        monitor.unlock()
+    }
+
+    // MARK: - Threads
+
+    private func tick() {
+        while !hasStopped {
+            usleep(UInt32(options.agreement.heartbeat) * 500)
+            handle(.tick)
+        }
+    }
+
+    private var hasStopped: Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return isStopped
+    }
+
+    private func serve(_ replica: (host: String, port: String)) {
+        var said = false
+        while !hasStopped {
+            let descriptor: Int32?
+            do throws(Network.Failure) {
+                descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000)
+            } catch {
+                descriptor = nil
+                if !said, case .text(let text) = error { control.send("note \(text)") }
+                said = true
+            }
+            guard let descriptor else {
+                usleep(UInt32(options.retry) * 1000)
+                continue
+            }
+            listen(Connection(descriptor: descriptor, patience: options.deadline))
+        }
+    }
+
+    private func listen(_ connection: Connection) {
+        monitor.lock()
+        let link = nextLink
+        nextLink += 1
+        connections[link] = connection
+        perform(machine.handle(.opened(link), at: now()))
+        monitor.unlock()
+        do throws(Connection.End) {
+            while !hasStopped {
+                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+            }
+        } catch {
+            if case .frame(let reason) = error { control.send("note a replica's stream: \(reason)") }
+        }
+        monitor.lock()
+        perform(machine.handle(.closed(link), at: now()))
+        connections[link] = nil
+        monitor.unlock()
+        connection.close()
+    }
+
+    // MARK: - The machine
+
+    private func handle(_ input: PrimaryMachine.Input) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        perform(machine.handle(input, at: now()))
+    }
+
+    /// With the lock.
+    private func perform(_ actions: [PrimaryMachine.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let message, let epoch, let link): connections[link]?.send(message, epoch: epoch)
+            case .sendLog(let from, let to, let epoch, let link): sendLog(from, to, epoch, link)
+            case .sendManifest(let epoch, let link): sendManifest(epoch, link)
+            case .disconnect(let link): connections[link]?.close()
+            case .release(let position): outputs.release(upTo: position)
+            case .drop(_, let reason): control.send("note a replica was dropped: \(reason)")
+            case .say(let text): control.send("note \(text)")
+            case .gate, .silence, .lease: break  // without a store of leases the gate is always open
+            case .stop(let reason):
+                isStopped = true
+                control.send("info \(reason)")
+                monitor.changed()
+            }
+        }
+    }
+
+    private func sendLog(_ from: UInt64, _ to: UInt64, _ epoch: UInt64, _ link: Link) {
+        guard let connection = connections[link] else { return }
+        var position = from
+        while position < to {
+            let length = Int(min(to - position, UInt64(Frame.logLimit)))
+            var isRead = false
+            let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+                isRead = pread(events, buffer.baseAddress, length, off_t(position)) == length
+                count = isRead ? length : 0
+            }
+            guard isRead, connection.send(.log(position: position, bytes: bytes), epoch: epoch) else { return connection.close() }
+            position += UInt64(length)
+        }
+    }
+
+    private func sendManifest(_ epoch: UInt64, _ link: Link) {
+        guard let connection = connections[link] else { return }
+        guard let bytes = Files.contents("\(directory)/manifest.json"), bytes.count <= Frame.logLimit else {
+            return connection.close()
+        }
+        connection.send(.manifest(bytes), epoch: epoch)
+    }
+}
+
+enum Thread {
+    /// Runs `body` beside everything else; nobody waits for it.
+    static func start(_ body: @escaping @Sendable () -> Void) {
+        final class Box {
+            let body: @Sendable () -> Void
+            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        }
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Box(body))
+        let code = pthread_create(
+            &thread, nil,
+            {
+                Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        precondition(code == 0, "no thread: \(String(cString: strerror(code)))")
+        pthread_detach(thread)
+    }
+}
+
+enum Files {
+    /// A whole file; nil when it cannot be read.
+    static func contents(_ path: String) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let n = read(descriptor, &buffer, buffer.count)
+            if n < 0 { return nil }
+            if n == 0 { return bytes }
+            bytes += buffer[..<n]
+        }
+    }
+}

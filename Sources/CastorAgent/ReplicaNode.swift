@@ -1,0 +1,197 @@
+/// A replica's driver: does what `ReplicaMachine` decides. One thread listens to the primary, one looks at the clock; the thread that
+/// feeds the replay asks what has come and tells how far the program is. The machine is in one thread's hands at a time, and its
+/// actions are done before the next input.
+import CTSXShim
+import CastorLog
+import CastorStandby
+import Glibc
+
+final class ReplicaNode: @unchecked Sendable {
+    /// What the thread that feeds has to do.
+    struct Wishes {
+        /// Say `drained` once everything that came has been replayed.
+        var isToDrain = false
+        /// Go on by itself, as this primary.
+        var start: PrimaryMachine.Start?
+        /// There is nothing to stand by for any more.
+        var end: String?
+    }
+
+    private let options: StandbyOptions
+    private let control: Control
+    private let directory: String
+    private let listener: Int32
+    private let monitor = Monitor()
+    private var machine: ReplicaMachine
+    private var connections: [Link: Connection] = [:]
+    private var nextLink: Link = 1
+    private var wishes = Wishes()
+    private var isStopped = false
+    private var hasManifest = false
+    private var written: Position = 0
+    private var consumed: Position = 0
+    private let events: Int32
+    /// Wakes the thread that feeds.
+    private let wake: @Sendable () -> Void
+
+    /// Listens, and creates the log in `directory`, which is still empty.
+    init(
+        control: Control, directory: String, host: String, port: String, options: StandbyOptions, log: UInt64,
+        wake: @escaping @Sendable () -> Void
+    ) throws {
+        self.options = options
+        self.control = control
+        self.directory = directory
+        self.wake = wake
+        listener = try Network.listen(host: host, port: port)
+        events = try LogWriter.createEvents(directory: directory)
+        machine = ReplicaMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
+        Thread.start { self.serve() }
+        Thread.start { self.tick() }
+    }
+
+    /// Returns when the log's manifest is there, or false when castor does not want it any more.
+    func waitForManifest() -> Bool {
+        while true {
+            monitor.lock()
+            let isThere = hasManifest
+            monitor.unlock()
+            if isThere { return true }
+            _ = control.receive()
+            if control.isClosed { return false }
+            usleep(5000)
+        }
+    }
+
+    // MARK: - The thread that feeds
+
+    func takeWishes() -> Wishes {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return wishes
+    }
+
+    /// The program has done everything that the log has before `position`.
+    func advance(to position: Position) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        guard position > consumed else { return }
+        consumed = position
+        perform(machine.handle(.consumed(upTo: position), at: now()))
+    }
+
+    func drained() {
+        monitor.lock()
+        defer { monitor.unlock() }
+        wishes.isToDrain = false
+        perform(machine.handle(.drained, at: now()))
+    }
+
+    func takeOver() { handle(.takeOver) }
+    func diverged(_ text: String) { handle(.diverged(text)) }
+
+    // MARK: - Threads
+
+    private func tick() {
+        while !hasStopped {
+            usleep(UInt32(options.agreement.heartbeat) * 500)
+            handle(.tick)
+        }
+    }
+
+    private var hasStopped: Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return isStopped
+    }
+
+    private func serve() {
+        while !hasStopped {
+            guard let descriptor = Network.accept(listener, milliseconds: 200) else { continue }
+            listen(Connection(descriptor: descriptor, patience: options.deadline))
+        }
+    }
+
+    private func listen(_ connection: Connection) {
+        monitor.lock()
+        let link = nextLink
+        nextLink += 1
+        connections[link] = connection
+        perform(machine.handle(.opened(link), at: now()))
+        monitor.unlock()
+        do throws(Connection.End) {
+            while !hasStopped {
+                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+            }
+        } catch {
+            if case .frame(let reason) = error { control.send("note the primary's stream: \(reason)") }
+        }
+        connection.close()
+        monitor.lock()
+        perform(machine.handle(.closed(link), at: now()))
+        connections[link] = nil
+        monitor.unlock()
+    }
+
+    // MARK: - The machine
+
+    private func handle(_ input: ReplicaMachine.Input) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        perform(machine.handle(input, at: now()))
+    }
+
+    /// With the lock.
+    private func perform(_ actions: [ReplicaMachine.Action]) {
+        for action in actions {
+            switch action {
+            case .connect: break  // the primary calls
+            case .disconnect(let link): connections[link]?.close()
+            case .send(let message, let epoch, let link): connections[link]?.send(message, epoch: epoch)
+            case .store(let position, let bytes): store(bytes, at: position)
+            case .storeManifest(let bytes): store(manifest: bytes)
+            case .truncate(let length):
+                if ftruncate(events, off_t(length)) != 0 { fail() }
+                written = length
+            case .drain: wishes.isToDrain = true
+            case .lease: break  // without a store there is nothing to ask
+            case .goLive(let start):
+                wishes.start = start
+                isStopped = true
+            case .say(let text): control.send("note \(text)")
+            case .stop(let reason), .rejoin(let reason):
+                wishes.end = reason
+                isStopped = true
+            }
+        }
+        if wishes.isToDrain || wishes.start != nil || wishes.end != nil { wake() }
+    }
+
+    private func store(_ bytes: [UInt8], at position: Position) {
+        var done = 0
+        while done < bytes.count {
+            let n = bytes.withUnsafeBytes {
+                pwrite(events, $0.baseAddress! + done, bytes.count - done, off_t(position) + off_t(done))
+            }
+            if n < 0, errno == EINTR { continue }
+            if n <= 0 { return fail() }
+            done += n
+        }
+        written = position + UInt64(bytes.count)
+        wake()
+    }
+
+    private func store(manifest bytes: [UInt8]) {
+        do throws(LogError) {
+            try Manifest.store(bytes, directory: directory)
+            hasManifest = true
+        } catch {
+            wishes.end = "the manifest cannot be kept: \(error)"
+        }
+    }
+
+    private func fail() {
+        let reason = "the log cannot be written: \(String(cString: strerror(errno)))"
+        perform(machine.handle(.failed(reason), at: now()))
+    }
+}
