@@ -4,7 +4,7 @@
 ///     castor → agent   exited CODE | signalled NUMBER | quit
 import Glibc
 
-final class Control {
+final class Control: @unchecked Sendable {
     private let descriptor: Int32
     /// castor is gone: nobody to tell, nobody who will.
     private(set) var isClosed = false

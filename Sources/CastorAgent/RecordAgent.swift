@@ -23,19 +23,22 @@ final class RecordAgent {
     /// The user does not want to wait for what the program left behind.
     private var isAbandoned = false
 
-    /// Every event goes to the log at once: somebody waits for it.
-    private let isPrompt: Bool
+    /// Has standbys: every event goes to the log at once, for they wait for it.
+    private let primary: PrimaryNode?
+    /// By ring: the line that an output waits for, as the primary was told.
+    private var told: [UInt64] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
-    init(segment: Segment, control: Control, log: LogWriter, isPrompt: Bool = false) {
+    init(segment: Segment, control: Control, log: LogWriter, primary: PrimaryNode? = nil) {
         self.segment = segment
         self.control = control
-        self.isPrompt = isPrompt
+        self.primary = primary
         self.log = log
         manifest = log.manifest
         objects = Set(manifest.objects.map(\.path.description))
         owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
         taken = Array(repeating: 0, count: owed.count)
+        told = Array(repeating: 0, count: owed.count)
     }
 
     func run() {
@@ -64,7 +67,7 @@ final class RecordAgent {
             seeNewborn()
             receive()
             let now = time(nil)
-            if isPrompt, moved > 0 { try log.flush() }
+            if let primary { try tell(primary, moved) }
             if now != flushed {  // what is on disk is at most about a second behind
                 flushed = now
                 if log.events != written { try log.flush() }
@@ -82,6 +85,24 @@ final class RecordAgent {
             }
             if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { false } }
         }
+    }
+
+    /// How far the log is, and which outputs wait for a standby to have it.
+    private func tell(_ primary: PrimaryNode, _ moved: UInt64) throws {
+        if moved > 0 {
+            try log.flush()
+            primary.grew(to: log.bytesWritten)
+        }
+        var lines: [Outputs.Line] = []
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            guard castor_load32(castor_ring_output_waiting(ring)) != 0, segment.state(ring) == CASTOR_RING_LIVE else { continue }
+            let head = ring.pointee.head
+            guard castor_load(castor_ring_acknowledged(ring)) < head, told[Int(i)] != head else { continue }
+            told[Int(i)] = head
+            lines.append(Outputs.Line(ring: i, stream: ring.pointee.stream, line: head))
+        }
+        if !lines.isEmpty { primary.wait(lines, at: log.bytesWritten) }
     }
 
     /// Children that have no ring yet.
@@ -136,6 +157,7 @@ final class RecordAgent {
     private func free(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
         owed[Int(index)] = 0
         taken[Int(index)] = 0
+        told[Int(index)] = 0
         segment.free(ring)
     }
 
@@ -307,6 +329,8 @@ final class RecordAgent {
     private func finish(_ tail: Ending.Tail) throws {
         let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
         try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
+        primary?.grew(to: log.bytesWritten)
+        primary?.end()
     }
 
     // MARK: - What goes into the manifest
@@ -346,6 +370,7 @@ final class RecordAgent {
 
     private func saveManifest() {
         try? log.updateManifest(manifest)
+        primary?.manifestChanged()
     }
 
     private func noteObject(_ path: String) {

@@ -9,7 +9,7 @@ import Glibc
 final class ReplicaNode: @unchecked Sendable {
     /// What the thread that feeds has to do.
     struct Wishes {
-        /// Say `drained` once everything that came has been replayed.
+        /// Say `idle` once everything that came has been replayed.
         var isToDrain = false
         /// Go on by itself, as this primary.
         var start: PrimaryMachine.Start?
@@ -30,6 +30,7 @@ final class ReplicaNode: @unchecked Sendable {
     private var hasManifest = false
     private var written: Position = 0
     private var consumed: Position = 0
+    private var idleAt: Position = 0
     private let events: Int32
     /// Wakes the thread that feeds.
     private let wake: @Sendable () -> Void
@@ -80,11 +81,21 @@ final class ReplicaNode: @unchecked Sendable {
         perform(machine.handle(.consumed(upTo: position), at: now()))
     }
 
-    func drained() {
+    /// Bytes of the log that have come.
+    var received: Position {
         monitor.lock()
         defer { monitor.unlock() }
+        return written
+    }
+
+    /// The program has done all whole chunks of the log as it was when `received` bytes had come.
+    func idle(received: Position) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        if received == idleAt, !wishes.isToDrain { return }
+        idleAt = received
         wishes.isToDrain = false
-        perform(machine.handle(.drained, at: now()))
+        perform(machine.handle(.idle(received: received), at: now()))
     }
 
     func takeOver() { handle(.takeOver) }

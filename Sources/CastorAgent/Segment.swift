@@ -2,7 +2,7 @@
 import CTSXShim
 import Glibc
 
-struct Segment {
+struct Segment: @unchecked Sendable {
     let base: UnsafeMutablePointer<castor_segment>
 
     /// Maps the segment behind a descriptor that castor handed over.
@@ -43,6 +43,12 @@ struct Segment {
         castor_fence()
         if !busy() { Futex.wait(word, 1, milliseconds: milliseconds) }
         castor_store32(word, 0)
+    }
+
+    /// From another thread of the agent.
+    func wakeAgent() {
+        let word = castor_segment_agent_sleeping(base)
+        if castor_exchange32(word, 0) != 0 { Futex.wake(word) }
     }
 
     func stop(_ reason: UInt32) {

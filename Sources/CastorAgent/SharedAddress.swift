@@ -36,7 +36,7 @@ struct SharedAddress {
     // MARK: - rtnetlink(7)
 
     private func add(to index: UInt32) throws(Failure) {
-        let link = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
+        let link = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)  // NETLINK_ROUTE
         guard link >= 0 else { throw failure("netlink") }
         defer { close(link) }
         var body: [UInt8] = [UInt8(AF_INET), length, 0, 0]  // struct ifaddrmsg: family, prefix, flags, scope
@@ -68,35 +68,44 @@ struct SharedAddress {
 
     /// "This address is at this machine", once asked for and once told, which between them all neighbours believe.
     private func announce(on index: UInt32) throws(Failure) {
-        let link = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), Int32(UInt16(0x0806).bigEndian))
+        let link = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), Int32(SharedAddress.arp))
         guard link >= 0 else { throw failure("a packet socket") }
         defer { close(link) }
-        var own = sockaddr_ll()
-        own.sll_family = UInt16(AF_PACKET)
-        own.sll_ifindex = Int32(index)
-        own.sll_protocol = UInt16(0x0806).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_ll>.size)
-        let isBound = withUnsafeMutablePointer(to: &own) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(link, $0, size) == 0 && getsockname(link, $0, &size) == 0
-            }
+        var size = socklen_t(SharedAddress.placeLength)
+        var own = place(index, hardware: [])
+        let isBound = own.withUnsafeMutableBytes {
+            let address = $0.assumingMemoryBound(to: sockaddr.self).baseAddress!
+            return bind(link, address, size) == 0 && getsockname(link, address, &size) == 0
         }
         guard isBound else { throw failure("a packet socket") }
-        guard own.sll_halen == 6 else { return }  // loopback: no neighbours
-        let hardware = withUnsafeBytes(of: own.sll_addr) { Array($0.prefix(6)) }
-        var all = own
-        withUnsafeMutableBytes(of: &all.sll_addr) { $0.prefix(6).indices.forEach { i in $0[i] = 0xff } }
+        guard own[11] == 6 else { return }  // loopback: no neighbours
+        let hardware = Array(own[12..<18])
+        let all = place(index, hardware: [UInt8](repeating: 0xff, count: 6))
         for operation: UInt8 in [1, 2] {
             var packet: [UInt8] = [0, 1, 8, 0, 6, 4, 0, operation]  // Ethernet, IPv4
             packet += hardware
             packet.append(native: address)
             packet += operation == 1 ? [0, 0, 0, 0, 0, 0] : hardware
             packet.append(native: address)
-            let sent = withUnsafePointer(to: &all) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { sendto(link, packet, packet.count, 0, $0, size) }
+            let sent = all.withUnsafeBytes {
+                sendto(link, packet, packet.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, size)
             }
             guard sent > 0 else { throw failure("the address cannot be announced") }
         }
+    }
+
+    /// ETH_P_ARP, in network byte order.
+    private static let arp = UInt16(0x0806).bigEndian
+    private static let placeLength = 20
+
+    /// struct sockaddr_ll: u16 family | u16 protocol | i32 interface | u16 | u8 | u8 length of the address | u8[8] address
+    private func place(_ index: UInt32, hardware: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(native: UInt16(AF_PACKET))
+        bytes.append(native: SharedAddress.arp)
+        bytes.append(native: index)
+        bytes += [0, 0, 0, UInt8(hardware.count)] + hardware
+        return bytes + [UInt8](repeating: 0, count: SharedAddress.placeLength - bytes.count)
     }
 
     private func failure(_ what: String) -> Failure { .text("\(what): \(String(cString: strerror(errno)))") }

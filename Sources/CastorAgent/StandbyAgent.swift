@@ -6,6 +6,7 @@
 /// and what has no place when the log has ended did not happen, since nothing that came of it was let out.
 import CTSXShim
 import CastorLog
+import CastorStandby
 import Glibc
 
 final class StandbyAgent {
@@ -19,10 +20,15 @@ final class StandbyAgent {
     private var reminder = Reminder()
     private var isToGoLive = false
     private var saidEnded = false
+    /// Where the log comes from; nil: somebody else writes its file.
+    private let node: ReplicaNode?
+    /// By stream: the ring that it is fed into.
+    private var rings: [UInt32: UInt32] = [:]
 
-    init(segment: Segment, control: Control, directory: String) throws {
+    init(segment: Segment, control: Control, directory: String, node: ReplicaNode? = nil) throws {
         self.segment = segment
         self.control = control
+        self.node = node
         log = try GrowingLog(directory: directory)
         segment.base.pointee.order = CASTOR_ORDER_PARTIAL
         segment.base.pointee.stream_count = 1
@@ -37,10 +43,13 @@ final class StandbyAgent {
                 if message == "quit" { return }
             }
             if control.isClosed { return }
+            let received = node?.received ?? 0
             var moved = try read()
             moved += feedAll()
+            closure.advance(replayed)
             if moved == 0 { reminder.replaying(segment) }
             if castor_load32(castor_report_kind(castor_segment_report(segment.base))) != 0 {
+                node?.diverged("the replay does not do what the log says")
                 control.send("diverged")
                 while !control.isClosed, control.receive() != "quit" { usleep(10_000) }
                 return
@@ -49,10 +58,11 @@ final class StandbyAgent {
                 saidEnded = true
                 try sayEnded()
             }
-            if moved == 0, isToGoLive {
+            if moved == 0, isToGoLive, node == nil {
                 for stream in queues.keys { queues[stream]!.dropUnplaced() }
                 if isAtEnd { return try goLive() }
             }
+            if let node, try obey(node, moved, received) { return }
             pause = moved > 0 ? 1 : min(pause * 2, 16)
             segment.sleep(milliseconds: pause) { false }
         }
@@ -67,6 +77,39 @@ final class StandbyAgent {
         }
         control.send("ended")
     }
+
+    /// Tells how far the replay is and does what is to be done about the primary. Whether there is no replay any more.
+    private func obey(_ node: ReplicaNode, _ moved: Int, _ received: Position) throws -> Bool {
+        node.advance(to: closure.position)
+        if isToGoLive {
+            isToGoLive = false
+            node.takeOver()
+        }
+        let wishes = node.takeWishes()
+        if moved == 0, isAtEnd {
+            closure.advance(replayed)
+            node.advance(to: closure.position)
+            node.idle(received: received)
+        }
+        if let start = node.takeWishes().start {
+            for stream in queues.keys { queues[stream]!.dropUnplaced() }
+            try goLive(start)
+            return true
+        }
+        if let reason = wishes.end, log.ending == nil { throw StandbyEnd.text(reason) }
+        return false
+    }
+
+    /// Events of a stream that its thread has done.
+    private func replayed(_ stream: UInt32) -> UInt64 {
+        if let index = rings[stream] {
+            let ring = segment.ring(index)
+            if ring.pointee.stream == stream, segment.state(ring) == CASTOR_RING_LIVE { return ring.pointee.events }
+        }
+        return done[stream] ?? 0
+    }
+    /// By stream that has ended: its events.
+    private var done: [UInt32: UInt64] = [:]
 
     // MARK: - Feeding
 
@@ -89,10 +132,7 @@ final class StandbyAgent {
                 queues[run.stream] = queue
             }
         }
-        if chunks > 0 {
-            _ = order.advance(&queues, atEnd: false)
-            closure.advance { queues[$0]?.placedEvents ?? 0 }
-        }
+        if chunks > 0 { _ = order.advance(&queues, atEnd: false) }
         return chunks
     }
 
@@ -102,10 +142,12 @@ final class StandbyAgent {
             let ring = segment.ring(i)
             switch segment.state(ring) {
             case CASTOR_RING_DONE:
+                done[ring.pointee.stream] = ring.pointee.events
                 segment.free(ring)
                 moved += 1
             case CASTOR_RING_LIVE:
                 let stream = ring.pointee.stream
+                rings[stream] = i
                 moved += queues[stream]?.feed(ring) ?? 0
                 if saidEnded, queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
                     (queues[stream] ?? StreamQueue()).feedEnd(ring)
@@ -139,18 +181,37 @@ final class StandbyAgent {
         }
     }
 
-    private func goLive() throws {
+    /// `start`: what the primary that this becomes knows of others.
+    private func goLive(_ start: PrimaryMachine.Start? = nil) throws {
+        if let (address, device) = CommandLine.arguments.pairs("address").first {
+            do throws(SharedAddress.Failure) {
+                try SharedAddress(address, device: device).take()
+            } catch {
+                if case .text(let text) = error { control.send("note \(text)") }
+            }
+        }
         let writer = try continueLog()
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
         }
         castor_store32(castor_segment_next_stream(segment.base), (order.created.max() ?? 0) + 1)
+        var primary: PrimaryNode?
+        let words = CommandLine.arguments
+        let replicas = words.pairs("replica")
+        if var start, !replicas.isEmpty {
+            start.written = writer.bytesWritten
+            segment.base.pointee.options |= CASTOR_OPT_COMMIT
+            primary = PrimaryNode(
+                segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
+                log: standbyName)
+            primary!.start(start, replicas: replicas)
+        }
         segment.base.pointee.mode = CASTOR_MODE_RECORD
         castor_store32(castor_segment_live(segment.base), 1)
         for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }
         control.send("live")
-        RecordAgent(segment: segment, control: control, log: writer, isPrompt: true).run()
+        RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
     }
 
     /// The log without the events that have no place: they did not happen. Chunks that hold such are written anew.
@@ -175,4 +236,10 @@ final class StandbyAgent {
         }
         return writer
     }
+}
+
+/// Why a standby gave up.
+enum StandbyEnd: Error, CustomStringConvertible {
+    case text(String)
+    var description: String { switch self { case .text(let text): text } }
 }

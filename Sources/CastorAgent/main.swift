@@ -1,6 +1,8 @@
 /// castor-agent: the process beside a recorded or replayed program. castor starts it; it is not for people.
 ///
-///     castor-agent record SEGMENT-FD CONTROL-FD LOG [prompt]  the manifest comes on standard input
+///     castor-agent record SEGMENT-FD CONTROL-FD LOG  the manifest comes on standard input
+///     castor-agent record SEGMENT-FD CONTROL-FD LOG ft OPTION… replica=HOST PORT…
+///     castor-agent replica SEGMENT-FD CONTROL-FD LOG OPTION… listen=HOST PORT [address=ADDRESS/LENGTH INTERFACE]
 ///     castor-agent standby SEGMENT-FD CONTROL-FD LOG
 ///     castor-agent replay SEGMENT-FD CONTROL-FD LOG partial|total [damaged]
 import CTSXShim
@@ -30,11 +32,12 @@ do {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
         let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
-        let isPrompt = words.dropFirst(5).contains("prompt")
+        let isPrimary = words.dropFirst(5).contains("ft")
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
-            workers: isPrompt ? 0 : LogWriter.standardWorkers)
-        let agent = RecordAgent(segment: segment, control: control, log: log, isPrompt: isPrompt)
+            workers: isPrimary ? 0 : LogWriter.standardWorkers)
+        let primary = isPrimary ? PrimaryNode(words: words, segment: segment, control: control) : nil
+        let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
         control.send("ready")
         agent.run()
     case "replay":
@@ -46,6 +49,13 @@ do {
         ReplayDirectory.remove(segment.scratch)
     case "standby":
         let agent = try StandbyAgent(segment: segment, control: control, directory: words[4])
+        control.send("ready")
+        try agent.run()
+        ReplayDirectory.remove(segment.scratch)
+    case "replica":
+        let node = try ReplicaNode(words: words, segment: segment, control: control)
+        guard node.waitForManifest() else { exit(0) }
+        let agent = try StandbyAgent(segment: segment, control: control, directory: words[4], node: node)
         control.send("ready")
         try agent.run()
         ReplayDirectory.remove(segment.scratch)

@@ -1,7 +1,8 @@
 /// How castor tells its agent what a standby is asked to do: words of the form NAME=NUMBER.
 
 extension StandbyOptions {
-    private static let fields: [(name: String, get: (StandbyOptions) -> Int64, set: (inout StandbyOptions, Int64) -> Void)] = [
+    private typealias Field = (name: String, get: @Sendable (StandbyOptions) -> Int64, set: @Sendable (inout StandbyOptions, Int64) -> Void)
+    private static let fields: [Field] = [
         ("replicas", { Int64($0.agreement.replicas) }, { $0.agreement.replicas = UInt32(clamping: $1) }),
         ("heartbeat", { Int64($0.agreement.heartbeat) }, { $0.agreement.heartbeat = UInt32(clamping: $1) }),
         ("silence", { Int64($0.agreement.silence) }, { $0.agreement.silence = UInt32(clamping: $1) }),

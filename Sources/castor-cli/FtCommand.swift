@@ -18,7 +18,7 @@ enum FtCommand: Command {
     static let operands = Operands.upTo(1, "ACTION", .choice(actions.map { action in String(action.name.dropFirst(3)) }))
     static let rest = Rest.everything
 
-    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self, FtStatusCommand.self] }
+    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self] }
 
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         guard let word = arguments.rest.first?.description else { throw CommandError.usage("castor ft: no action given") }

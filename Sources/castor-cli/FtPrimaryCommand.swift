@@ -22,12 +22,8 @@ enum FtPrimaryCommand: Command {
         ] + StandbyArguments.options + [
             .value("ack", nil, "N", .number, "Outputs wait for so many replicas (1)."),
             .value(
-                "release", nil, "WHEN", .choice(["received", "consumed"]),
-                "Outputs wait until a replica has received what led to them, or has replayed it, which proves that it can (consumed)."
-            ),
-            .value(
                 "deadline", nil, "MS", .number,
-                "A replica that outputs wait for and that acknowledges nothing for so long is dropped (500)."),
+                "A replica that outputs wait for and that acknowledges nothing for so long is dropped (3000)."),
             .flag("quiet", "q", "Say nothing but errors and what concerns the protection."),
         ]
     static let operands = Operands.exactly(1, "PROGRAM", .program)
@@ -39,7 +35,6 @@ enum FtPrimaryCommand: Command {
         var options = try StandbyArguments.parse(arguments, endpoints)
         if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
         if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
-        if arguments.text("release") == "received" { options.agreement.release = .received }
         if let problem = options.problem { throw CommandError.usage(problem) }
         guard options.agreement.replicas <= endpoints.count else {
             throw CommandError.usage("outputs cannot wait for \(options.agreement.replicas) of \(endpoints.count) replicas")
@@ -84,6 +79,7 @@ enum StandbyArguments {
         }
         var options = StandbyOptions()
         options.hasStore = false
+        options.deadline = 3000
         if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
         if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }
         return options

@@ -105,7 +105,11 @@ final class Session {
             sent += max(n, 0)
         }
         close(pipe[1])
-        let answer = receive(wait: true) ?? "failed the agent ended"
+        var answer = receive(wait: true) ?? "failed the agent ended"
+        while answer.hasPrefix("note ") {
+            Console.report(String(answer.dropFirst(5)))
+            answer = receive(wait: true) ?? "failed the agent ended"
+        }
         if answer != "ready" {
             var status: Int32 = 0
             waitpid(agent, &status, 0)

@@ -16,7 +16,7 @@ enum StandbyCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         let installation = try Installation.find()
         let directory = arguments.operands[0].description
-        return try Standby(directory: directory, installation: installation).wait()
+        return try Standby(directory: directory, installation: installation, agent: ["standby", directory]).wait()
     }
 }
 
@@ -32,17 +32,17 @@ final class Standby {
     private var failure: String?
     private var hasDiverged = false
 
-    /// Starts agent and program.
-    init(directory: String, installation: Installation) throws {
+    /// Starts the agent with these words, and the program when the agent has the log's beginning.
+    init(directory: String, installation: Installation, agent: [String]) throws {
         self.directory = directory
+        session = try Session(mode: CASTOR_MODE_REPLAY)
+        session.segment.pointee.options |= CASTOR_OPT_STANDBY
+        signals = session.takeSignals()
+        try session.startAgent(installation.agent, agent, input: "")
         manifest = try Manifest(directory: directory)
         let plan = ReplayPlan(directory: directory, order: "partial", isDamaged: true, isForced: false, isQuiet: false)
         try plan.checkObjects(manifest)
-        session = try Session(mode: CASTOR_MODE_REPLAY)
-        session.segment.pointee.options |= CASTOR_OPT_STANDBY
         if manifest.options["rewrite"] == "no" { session.segment.pointee.options |= CASTOR_OPT_NO_REWRITE }
-        signals = session.takeSignals()
-        try session.startAgent(installation.agent, ["standby", directory], input: "")
         try plan.start(session, manifest)
     }
 

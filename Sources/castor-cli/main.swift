@@ -11,7 +11,7 @@ enum Tool {
         [
             RecordCommand.self, ReplayCommand.self, RaceCommand.self, ListCommand.self, InfoCommand.self, ProcessesCommand.self,
             DumpCommand.self,
-            RemoveCommand.self, CcCommand.self, CxxCommand.self, FlagsCommand.self, CheckCommand.self, DoctorCommand.self,
+            RemoveCommand.self, CcCommand.self, CxxCommand.self, FlagsCommand.self, CheckCommand.self, DoctorCommand.self, FtCommand.self,
             SyscallsCommand.self, CompletionCommand.self, ManCommand.self,
             HelpCommand.self, LaunchCommand.self, StandbyCommand.self,
         ]

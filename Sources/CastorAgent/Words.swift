@@ -1,0 +1,42 @@
+/// What castor tells its agent on the command line, beyond the first words: NAME=TEXT.
+import CastorStandby
+import Glibc
+
+extension [String] {
+    func values(_ name: String) -> [String] {
+        compactMap { $0.hasPrefix("\(name)=") ? String($0.dropFirst(name.count + 1)) : nil }
+    }
+
+    /// `NAME=FIRST SECOND`
+    func pairs(_ name: String) -> [(String, String)] {
+        values(name).compactMap { value in
+            let parts = value.split(separator: " ", maxSplits: 1).map(String.init)
+            return parts.count == 2 ? (parts[0], parts[1]) : nil
+        }
+    }
+}
+
+/// A primary and its replicas are of one name. There is one so far.
+let standbyName: UInt64 = 1
+
+extension PrimaryNode {
+    /// As `castor ft primary` wants it.
+    convenience init(words: [String], segment: Segment, control: Control) {
+        self.init(segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName)
+        // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        let epoch = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+        start(PrimaryMachine.Start(epoch: epoch, leaseSent: nil), replicas: words.pairs("replica"))
+    }
+}
+
+extension ReplicaNode {
+    /// As `castor ft replica` wants it.
+    convenience init(words: [String], segment: Segment, control: Control) throws {
+        guard let (host, port) = words.pairs("listen").first else { fail("no place to listen at") }
+        try self.init(
+            control: control, directory: words[4], host: host, port: port, options: StandbyOptions(words: words), log: standbyName,
+            wake: { segment.wakeAgent() })
+    }
+}
