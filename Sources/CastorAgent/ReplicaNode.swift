@@ -194,8 +194,8 @@ final class ReplicaNode: @unchecked Sendable {
 
     private func store(manifest bytes: [UInt8]) {
         do throws(LogError) {
-            try Manifest.store(bytes, directory: directory)
-            hasManifest = true
+            // The first one has no objects yet: the program has only been started.
+            hasManifest = try !Manifest.store(bytes, directory: directory).objects.isEmpty
         } catch {
             wishes.end = "the manifest cannot be kept: \(error)"
         }

@@ -88,7 +88,7 @@ struct SharedAddress {
             packet += operation == 1 ? [0, 0, 0, 0, 0, 0] : hardware
             packet.append(native: address)
             let sent = all.withUnsafeBytes {
-                sendto(link, packet, packet.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, size)
+                sendto(link, packet, packet.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, socklen_t($0.count))
             }
             guard sent > 0 else { throw failure("the address cannot be announced") }
         }

@@ -217,9 +217,9 @@ extension Manifest {
     }
 
     /// Keeps a manifest as another machine has it, byte for byte, if it is one.
-    public static func store(_ bytes: [UInt8], directory: String) throws(LogError) {
+    public static func store(_ bytes: [UInt8], directory: String) throws(LogError) -> Manifest {
         try replaceFile(directory: directory, name: Manifest.fileName, bytes: bytes)
-        _ = try Manifest(directory: directory)
+        return try Manifest(directory: directory)
     }
 
     /// Reads and checks the manifest of the log in `directory`.
