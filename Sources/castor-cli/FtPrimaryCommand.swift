@@ -82,6 +82,8 @@ enum StandbyArguments {
         options.deadline = 3000
         if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
         if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }
+        // Nothing expires that would have to be waited for.
+        options.agreement.lease = max(options.agreement.heartbeat, 4)
         return options
     }
 }
