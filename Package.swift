@@ -16,6 +16,7 @@ let runtimeSettings: [SwiftSetting] = [
 let exports = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/castor.map"
 let frames = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/frames.ld"
 let staticInRelease: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
+let optimizedInDebug: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 let package = Package(
     name: "castor",
@@ -59,6 +60,9 @@ let package = Package(
                 ])
             ]),
         .target(name: "CastorLog", dependencies: ["CTSXShim", "CZstd"]),
+        // The hot standby's protocol and its decisions, without I/O. Optimised in debug builds, too: its tests run ten thousand
+        // schedules of failures.
+        .target(name: "CastorStandby", dependencies: ["CastorLog"], swiftSettings: optimizedInDebug),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
             name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CNuma"], linkerSettings: staticInRelease),
@@ -79,6 +83,8 @@ let package = Package(
             linkerSettings: staticInRelease),
         .testTarget(name: "CastorLogTests", dependencies: ["CastorLog", "CTSXShim"], exclude: ["Golden"]),
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
+        .testTarget(
+            name: "CastorStandbyTests", dependencies: ["CastorStandby", "CastorLog"], swiftSettings: optimizedInDebug),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),
         // An embedded module cannot be imported: RuntimeSources is a link to the runtime's sources, compiled once more as
         // ordinary Swift against the same C. What they promise with @_noLocks holds for the embedded build and is

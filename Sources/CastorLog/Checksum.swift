@@ -1,8 +1,8 @@
 /// Checksums of the log: XXH3-64 with seed 0.
 import CZstd
 
-func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 { XXH3_64bits(bytes.baseAddress, bytes.count) }
-func checksum(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { checksum($0) } }
+package func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 { XXH3_64bits(bytes.baseAddress, bytes.count) }
+package func checksum(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { checksum($0) } }
 
 /// Sixteen lower-case digits.
 func hexadecimal(_ value: UInt64) -> String {
@@ -11,7 +11,7 @@ func hexadecimal(_ value: UInt64) -> String {
 }
 
 /// Of both parts, one after the other.
-func checksum(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> UInt64 {
+package func checksum(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> UInt64 {
     if first.isEmpty { return checksum(second) }
     let state = XXH3_createState()!
     defer { XXH3_freeState(state) }
