@@ -88,6 +88,8 @@ public struct ReplicaMachine: Sendable {
     var isOrdered = false
     var hasEnded = false
     var nextClaim = Milliseconds.min
+    /// No claim has been answered since the primary was suspected.
+    var isFirstClaim = false
 
     public init(id: NodeID, log: UInt64, options: StandbyOptions) { self.init(id: id, log: log, options: options, mutation: nil) }
 

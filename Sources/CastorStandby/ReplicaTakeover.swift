@@ -10,7 +10,8 @@ extension ReplicaMachine {
         isDrained = false
         nextClaim = claimFrom
         // The store is asked first, when there is one and the time has come: the primary may have released its lease.
-        nextConnect = options.hasStore && claimFrom <= now ? now + options.silence : now
+        isFirstClaim = options.hasStore && claimFrom <= now
+        nextConnect = isFirstClaim ? now + options.silence : now
         actions.append(.drain)
         if mutation == .liveUndrained { isDrained = true }
         proceed()
@@ -73,7 +74,7 @@ extension ReplicaMachine {
             guard isSuspecting else { return }
             if hindrance != "the lease store cannot be reached" { say("the lease store cannot be reached") }
             hindrance = "the lease store cannot be reached"
-            nextConnect = min(nextConnect, now)
+            answered()
         }
     }
 
@@ -93,10 +94,16 @@ extension ReplicaMachine {
         goLive(epoch: record.epoch, leaseSent: sent, members: record.members)
     }
 
+    /// The store has not granted the first claim: the primary may be alive after all.
+    private mutating func answered() {
+        if isFirstClaim { nextConnect = now }
+        isFirstClaim = false
+    }
+
     private mutating func refused(_ record: LeaseRecord) {
         if record.hasEnded { return stop("the program has ended") }
         guard isSuspecting else { return }
-        nextConnect = min(nextConnect, now)
+        answered()
         if record.epoch > epoch { epoch = record.epoch }
         if record.holder == id {
             nextClaim = now

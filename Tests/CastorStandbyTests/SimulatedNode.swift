@@ -1,0 +1,353 @@
+/// A node: a clock, a kernel's gate, a log, a program that is recorded or replayed, and one of the two machines.
+import CastorLog
+
+@testable import CastorStandby
+
+/// What a paused node will do when it goes on.
+enum Work {
+    case primary(PrimaryMachine.Input)
+    case replica(ReplicaMachine.Input)
+    case primaryActions(ArraySlice<PrimaryMachine.Action>)
+    case replicaActions(ArraySlice<ReplicaMachine.Action>)
+    case request(Int)
+    case replay
+}
+
+/// Something that happens in the middle of a node's step.
+struct Trap {
+    enum Kind { case crash(restart: Microseconds?), pause(Microseconds) }
+    /// Which of the node's steps.
+    var step: Int
+    /// After so many of its actions; when there are fewer, after all of them.
+    var after: Int
+    var kind: Kind
+}
+
+final class Node {
+    let index: Int
+    let clock: Clock
+    var id: NodeID = 0
+    /// Counts starts: what was meant for an earlier one is ignored.
+    var run = 0
+    var primary: PrimaryMachine?
+    var replica: ReplicaMachine?
+    var isDown = false
+    var reasonForStop: String?
+
+    // The kernel.
+    var gateUntil = Milliseconds.min
+    var pausedUntil: Microseconds?
+    var held: [Work] = []
+    var missedTick = false
+    var isPaused: Bool { pausedUntil != nil }
+
+    // The log and the program. A chunk: length, term, number of the request (u16), padding.
+    var log: [UInt8] = []
+    var consumed = 0
+    var lastRequest = 0
+    var count = 0
+    var waiting: [Output] = []
+    var isReplaying = false
+    var isDrainAsked = false
+    var replayDelay: ClosedRange<Microseconds> = 100...2000
+    var willDiverge = false
+
+    // The network: until when nothing gets through to each node, to and from the store, to and from the client.
+    var cutUntil: [Microseconds] = [0, 0, 0]
+    var toStoreCutUntil: Microseconds = 0
+    var fromStoreCutUntil: Microseconds = 0
+    var clientCutUntil: Microseconds = 0
+
+    var stepsTaken = 0
+    var traps: [Trap] = []
+
+    init(index: Int, clock: Clock) {
+        self.index = index
+        self.clock = clock
+    }
+
+    var hindrance: String? { reasonForStop ?? primary?.hindrance ?? replica?.hindrance }
+
+    func canSend(_ now: Microseconds) -> Bool { clock.milliseconds(now) < gateUntil }
+
+    func trapNow() -> Trap? {
+        stepsTaken += 1
+        guard let trap = traps.first, trap.step <= stepsTaken else { return nil }
+        return traps.removeFirst()
+    }
+
+    /// Does the next whole chunk; nil when it is not there.
+    func consumeChunk() -> Bool {
+        guard consumed < log.count, consumed + Int(log[consumed]) <= log.count else { return false }
+        let number = Int(log[consumed + 2]) | Int(log[consumed + 3]) << 8
+        if number != 0 {
+            lastRequest = number
+            count += 1
+        }
+        consumed += Int(log[consumed])
+        return true
+    }
+
+    func has(_ output: Output) -> Bool {
+        log.count >= output.position && log[output.start + 1] == output.term
+            && Int(log[output.start + 2]) | Int(log[output.start + 3]) << 8 == output.number
+    }
+}
+
+extension Simulator {
+    // MARK: - Starts and ends
+
+    func beReplica(_ node: Node) {
+        node.id = random.next()
+        node.primary = nil
+        node.replica = ReplicaMachine(id: node.id, log: logID, options: schedule.options, mutation: mutation)
+        node.reasonForStop = nil
+        node.log = []
+        node.consumed = 0
+        node.lastRequest = 0
+        node.count = 0
+        node.waiting = []
+        node.isReplaying = false
+        node.isDrainAsked = false
+        node.willDiverge = false
+    }
+
+    /// The process dies. Its kernel may go on for a while, the gate with it.
+    func crash(_ node: Node, restart: Microseconds?) {
+        guard !node.isDown else { return }
+        tell("node \(node.index) crashes")
+        cutLinks(node, isQuiet: random.chance(30))
+        end(node, "it crashed")
+        if !schedule.options.hasStore { node.gateUntil = .min }
+        if let restart { queue.push(now + restart, .restart(node.index)) }
+    }
+
+    func end(_ node: Node, _ reason: String) {
+        node.isDown = true
+        node.run += 1
+        node.reasonForStop = reason
+        node.pausedUntil = nil
+        node.held = []
+        node.primary = nil
+        node.replica = nil
+    }
+
+    func restart(_ node: Node) {
+        guard node.isDown else { return }
+        tell("node \(node.index) starts again")
+        node.isDown = false
+        beReplica(node)
+        queue.push(now + random.in(0...5000), .tick(node.index, node.run))
+    }
+
+    func pause(_ node: Node, _ duration: Microseconds) {
+        guard !node.isDown, !node.isPaused else { return }
+        tell("node \(node.index) is stopped for \(duration) µs")
+        node.pausedUntil = now + duration
+        queue.push(now + duration, .resume(node.index, node.run))
+    }
+
+    func resume(_ node: Node) {
+        guard let until = node.pausedUntil, until <= now else { return }
+        tell("node \(node.index) goes on")
+        node.pausedUntil = nil
+        let held = node.held
+        node.held = []
+        let run = node.run
+        for (index, work) in held.enumerated() {
+            if node.run != run || node.isDown { return }
+            if node.isPaused {
+                node.held.insert(contentsOf: held[index...], at: node.held.count)
+                return
+            }
+            switch work {
+            case .primary(let input): step(node, input)
+            case .replica(let input): step(node, input)
+            case .primaryActions(let actions): perform(node, primary: actions, nil)
+            case .replicaActions(let actions): perform(node, replica: actions, nil)
+            case .request(let number): request(node, number)
+            case .replay: replay(node)
+            }
+        }
+    }
+
+    // MARK: - Actions
+
+    func perform(_ node: Node, _ action: PrimaryMachine.Action) {
+        tell("primary \(node.index): \(action)")
+        switch action {
+        case .send(let message, let epoch, let link): send(node, message, epoch, link)
+        case .sendLog(let from, let to, let epoch, let link): sendLog(node, from, to, epoch, link)
+        case .sendManifest(let epoch, let link): send(node, .manifest([1]), epoch, link)
+        case .disconnect(let link): disconnect(node, link)
+        case .release(let position):
+            while let output = node.waiting.first, output.position <= position {
+                node.waiting.removeFirst()
+                leave(node, output)
+            }
+        case .gate(let until):
+            node.gateUntil = until
+            checkOneVoice(node)
+        case .silence: node.gateUntil = .min
+        case .lease(let request): ask(node, request)
+        case .drop, .say: break
+        case .stop(let reason):
+            cutLinks(node, isQuiet: false)
+            end(node, reason)
+            if random.chance(50) { queue.push(now + random.in(1000...300_000), .restart(node.index)) }
+        }
+    }
+
+    func perform(_ node: Node, _ action: ReplicaMachine.Action) {
+        tell("replica \(node.index): \(action)")
+        switch action {
+        case .connect: connect(node)
+        case .disconnect(let link): disconnect(node, link)
+        case .send(let message, let epoch, let link): send(node, message, epoch, link)
+        case .store(let position, let bytes):
+            if position != node.log.count { fail("no way back: bytes from \(position) on are written at \(node.log.count)") }
+            node.log += bytes
+            replaySoon(node)
+        case .storeManifest: break
+        case .truncate(let position):
+            if position < node.consumed { fail("no way back: what was replayed is cut off") }
+            node.log.removeSubrange(Int(position)...)
+        case .drain:
+            node.isDrainAsked = true
+            replaySoon(node)
+        case .lease(let request): ask(node, request)
+        case .goLive(let start): goLive(node, start)
+        case .say: break
+        case .stop(let reason):
+            cutLinks(node, isQuiet: false)
+            end(node, reason)
+        case .rejoin:
+            cutLinks(node, isQuiet: false)
+            node.run += 1
+            beReplica(node)
+            queue.push(now + random.in(0...5000), .tick(node.index, node.run))
+        }
+    }
+
+    private func goLive(_ node: Node, _ start: PrimaryMachine.Start) {
+        node.log.removeSubrange(min(Int(start.written), node.log.count)...)
+        for output in left where !node.has(output) {
+            return fail("no lost output: node \(node.index) goes live without output \(output.number) at \(output.position)")
+        }
+        if start.written != node.consumed { fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)") }
+        node.replica = nil
+        node.primary = PrimaryMachine(id: node.id, log: logID, options: schedule.options, mutation: mutation)
+        step(node, .started(start))
+    }
+
+    // MARK: - The program
+
+    func replaySoon(_ node: Node) {
+        guard !node.isReplaying else { return }
+        node.isReplaying = true
+        queue.push(now + random.in(node.replayDelay), .replay(node.index, node.run))
+    }
+
+    func replay(_ node: Node) {
+        guard node.replica != nil else { return }
+        let before = node.consumed
+        for _ in 0..<3 where node.consumeChunk() {}
+        if node.willDiverge, node.consumed > before {
+            node.willDiverge = false
+            return step(node, .diverged("as planned"))
+        }
+        let (length, run) = (node.log.count, node.run)
+        let isIdle = node.consumed == length || node.consumed + Int(node.log[node.consumed]) > length
+        if node.consumed > before { step(node, .consumed(upTo: UInt64(node.consumed))) }
+        guard node.run == run, node.replica != nil else { return }
+        if isIdle, node.consumed > before || node.isDrainAsked || node.consumed < length {
+            node.isDrainAsked = false
+            step(node, .idle(received: UInt64(length)))
+        } else if !isIdle {
+            replaySoon(node)
+        }
+    }
+
+    func request(_ node: Node, _ number: Int) {
+        guard !node.isDown, node.primary != nil, !hasProgramEnded else { return }
+        if node.isPaused { return node.held.append(.request(number)) }
+        guard number >= node.lastRequest, number > 0 else { return }
+        if number > node.lastRequest {
+            if random.chance(30) { append(node, 0) }
+            node.lastRequest = number
+            node.count += 1
+            let start = node.log.count
+            append(node, number)
+            node.waiting.append(
+                Output(start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count))
+        } else {
+            // Said again. The event that made the answer is found from the log.
+            guard let start = chunkStart(node, of: number) else { return }
+            node.waiting.append(
+                Output(start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count))
+        }
+        let position = UInt64(node.log.count)
+        step(node, .grew(to: position))
+        step(node, .queued(position: position))
+    }
+
+    private func chunkStart(_ node: Node, of number: Int) -> Int? {
+        var start = 0
+        while start < node.log.count {
+            if Int(node.log[start + 2]) | Int(node.log[start + 3]) << 8 == number { return start }
+            start += Int(node.log[start])
+        }
+        return nil
+    }
+
+    private func append(_ node: Node, _ number: Int) {
+        let length = 4 + random.below(random.chance(10) ? 200 : 30)
+        node.log.append(UInt8(length))
+        node.log.append(UInt8(truncatingIfNeeded: node.primary!.term))
+        node.log.append(UInt8(number & 255))
+        node.log.append(UInt8(number >> 8))
+        for _ in 4..<length { node.log.append(0) }
+        node.consumed = node.log.count
+    }
+
+    // MARK: - What leaves
+
+    private func checkOneVoice(_ node: Node) {
+        guard node.canSend(now) else { return }
+        for other in nodes where other !== node && other.canSend(now) {
+            return fail("one voice: nodes \(other.index) and \(node.index) can send")
+        }
+    }
+
+    private func leave(_ node: Node, _ output: Output) {
+        guard node.canSend(now) else { return }
+        if schedule.options.hasStore {
+            if store.record.holder != node.id { return fail("one voice: an output left node \(node.index), which does not hold the lease") }
+            for other in nodes where other.replica != nil && store.record.members.contains(other.id) && !other.has(output) {
+                return fail("no lost output: output \(output.number) left, and node \(other.index), which may take over, lacks it")
+            }
+        }
+        left.append(output)
+        guard !node.isClientCut(now) else { return }
+        queue.push(now + random.in(delay), .answer(output.number, output.count))
+    }
+
+    // MARK: - The client
+
+    func retryRequest() {
+        queue.push(now + random.in(10_000...40_000), .clientRetry)
+        for node in nodes where !node.isClientCut(now) { queue.push(now + random.in(delay), .request(node.index, client.number)) }
+        if client.isHealed { client.sentAfterHealing = true }
+    }
+
+    func answer(_ number: Int, _ count: Int) {
+        if number > client.number { return fail("one history: an answer to request \(number), which was not made") }
+        if count != number { return fail("one history: the program has done \(count) requests when it answers request \(number)") }
+        guard number == client.number else { return }
+        client.number += 1
+        if client.isHealed, client.sentAfterHealing { client.answersAfterHealing += 1 }
+        if random.chance(70) {
+            for node in nodes where !node.isClientCut(now) { queue.push(now + random.in(delay), .request(node.index, client.number)) }
+        }
+    }
+}
