@@ -15,6 +15,8 @@ struct Follower: Sendable {
     var progress: Milliseconds
     var heartbeat = Milliseconds.min
     var hasHeardEnd = false
+    /// It has acknowledged something over this link, so that it knows that it was welcomed: whoever does not would never take over.
+    var isFollowing = false
     /// It said that it takes no more part, or failed.
     var isGone = false
 
@@ -88,7 +90,7 @@ extension PrimaryMachine {
     }
 
     private func isNear(_ follower: Follower) -> Bool {
-        follower.link != nil && !follower.isGone && !members.contains(follower.id) && barred[follower.id] == nil
+        follower.isFollowing && follower.link != nil && !follower.isGone && !members.contains(follower.id) && barred[follower.id] == nil
             && written - min(written, acknowledged(follower)) <= options.nearness
     }
 
@@ -167,6 +169,7 @@ extension PrimaryMachine {
             acknowledgement.consumed <= acknowledgement.received, acknowledgement.received <= follower.sent
         else { return refuse("an acknowledgement that cannot be", follower.link!) }
         let before = acknowledged(follower)
+        followers[i].isFollowing = true
         followers[i].received = acknowledgement.received
         followers[i].consumed = acknowledgement.consumed
         followers[i].credit = max(follower.credit, acknowledgement.credit)

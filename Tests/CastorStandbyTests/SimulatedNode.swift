@@ -190,8 +190,10 @@ extension Simulator {
             checkOneVoice(node)
         case .silence: node.gateUntil = .min
         case .lease(let request): ask(node, request)
-        case .drop, .say: break
+        case .drop(_, let reason): see("dropped: \(reason.prefix(8))")
+        case .say(let text): see("primary says: \(text.prefix(24))")
         case .stop(let reason):
+            see("primary stops: \(reason.prefix(24))")
             cutLinks(node, isQuiet: false)
             end(node, reason)
             if random.chance(50) { queue.push(now + random.in(1000...300_000), .restart(node.index)) }
@@ -211,17 +213,20 @@ extension Simulator {
         case .storeManifest: break
         case .truncate(let position):
             if position < node.consumed { fail("no way back: what was replayed is cut off") }
+            see("truncate")
             node.log.removeSubrange(Int(position)...)
         case .drain:
             node.isDrainAsked = true
             replaySoon(node)
         case .lease(let request): ask(node, request)
         case .goLive(let start): goLive(node, start)
-        case .say: break
+        case .say(let text): see("replica says: \(text.prefix(24))")
         case .stop(let reason):
+            see("replica stops: \(reason.prefix(24))")
             cutLinks(node, isQuiet: false)
             end(node, reason)
-        case .rejoin:
+        case .rejoin(let reason):
+            see("rejoin: \(reason.prefix(24))")
             cutLinks(node, isQuiet: false)
             node.run += 1
             beReplica(node)
@@ -235,6 +240,7 @@ extension Simulator {
             return fail("no lost output: node \(node.index) goes live without output \(output.number) at \(output.position)")
         }
         if start.written != node.consumed { fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)") }
+        see("take-over")
         node.replica = nil
         node.primary = PrimaryMachine(id: node.id, log: logID, options: schedule.options, mutation: mutation)
         step(node, .started(start))

@@ -18,8 +18,15 @@ private func environment(_ name: String) -> UInt64? { getenv(name).flatMap { UIn
         let count: UInt64 = environment("CASTOR_SOAK") == 1 ? 1_000_000 : 10_000
         print("schedules \(first)..<\(first + count)")
         var failures = 0
+        var seen: [String: Int] = [:], takeovers = [0,0,0,0,0,0], steps = 0
         for seed in first..<first + count {
-            guard let violation = Simulator(Schedule(seed: seed)).run() else { continue }
+            let simulator = Simulator(Schedule(seed: seed))
+            let violation = simulator.run()
+            for (w, n) in simulator.seen { seen[w, default: 0] += 1; _ = n }
+            takeovers[min(5, simulator.seen["take-over"] ?? 0)] += 1
+            steps += simulator.steps
+            if seed == first + count - 1 { print(takeovers, steps); for (w, n) in seen.sorted(by: { $0.value > $1.value }) { print(n, w) } }
+            guard let violation else { continue }
             Issue.record("CASTOR_SEED=\(seed): \(violation)")
             failures += 1
             if failures == 10 { break }

@@ -36,6 +36,8 @@ final class Simulator {
     /// Outputs that left.
     var left: [Output] = []
     var steps = 0
+    /// How often what happened.
+    var seen: [String: Int] = [:]
     var hasProgramEnded = false
     var delay: ClosedRange<Microseconds> = 50...1500
     var storeDelay: ClosedRange<Microseconds> = 300...4000
@@ -86,6 +88,8 @@ final class Simulator {
     func tell(_ text: @autoclosure () -> String) {
         if isTold { print("\(now / 1000).\(now % 1000) ms: \(text())") }
     }
+
+    func see(_ what: String) { seen[what, default: 0] += 1 }
 
     // MARK: - Events
 
@@ -168,6 +172,7 @@ final class Simulator {
     private func checkLiveness() {
         if client.isContent || hasProgramEnded { return }
         let up = nodes.filter { !$0.isDown }
+        see("end without service")
         for node in up {
             let isEntitled: Bool
             if schedule.options.hasStore {
