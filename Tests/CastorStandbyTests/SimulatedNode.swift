@@ -190,10 +190,12 @@ extension Simulator {
             checkOneVoice(node)
         case .silence: node.gateUntil = .min
         case .lease(let request): ask(node, request)
-        case .drop(_, let reason): see("dropped: \(reason.prefix(8))")
-        case .say(let text): see("primary says: \(text.prefix(24))")
+        case .drop: see("dropped")
+        case .say(let text):
+            for (what, beginning) in [("unprotected", "UNPROTECTED"), ("protected", "protected"), ("silent", "silent")]
+            where text.hasPrefix(beginning) { see(what) }
         case .stop(let reason):
-            see("primary stops: \(reason.prefix(24))")
+            see(reason.contains("taken over") || reason.contains("newer primary") ? "fenced" : "ended")
             cutLinks(node, isQuiet: false)
             end(node, reason)
             if random.chance(50) { queue.push(now + random.in(1000...300_000), .restart(node.index)) }
@@ -220,13 +222,12 @@ extension Simulator {
             replaySoon(node)
         case .lease(let request): ask(node, request)
         case .goLive(let start): goLive(node, start)
-        case .say(let text): see("replica says: \(text.prefix(24))")
+        case .say(let text): if text.hasPrefix("the lease was granted after") { see("late grant") }
         case .stop(let reason):
-            see("replica stops: \(reason.prefix(24))")
             cutLinks(node, isQuiet: false)
             end(node, reason)
-        case .rejoin(let reason):
-            see("rejoin: \(reason.prefix(24))")
+        case .rejoin:
+            see("rejoin")
             cutLinks(node, isQuiet: false)
             node.run += 1
             beReplica(node)
