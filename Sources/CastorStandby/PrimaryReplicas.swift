@@ -68,16 +68,16 @@ extension PrimaryMachine {
         if !isDegraded, firstWaiting < waiting.count, now - max(waiting[firstWaiting].since, shortSince) >= options.deadline {
             degrade()
         }
-        if let candidate {
-            guard let i = follower(candidate), followers[i].link != nil, !followers[i].isGone, !isLate(followers[i]) else {
-                return rejectCandidate()
-            }
-            // What has left already it must have, too.
-            if acknowledged(followers[i]) >= released { propose(members + [candidate]) }
-        } else if let i = followers.firstIndex(where: { isNear($0) }) {
+        if candidate == nil, let i = followers.firstIndex(where: { isNear($0) }) {
             candidate = followers[i].id
             followers[i].progress = now
         }
+        guard let candidate else { return }
+        guard let i = follower(candidate), followers[i].link != nil, !followers[i].isGone, !isLate(followers[i]) else {
+            return rejectCandidate()
+        }
+        // What has left already it must have, too.
+        if acknowledged(followers[i]) >= released { propose(members + [candidate]) }
     }
 
     /// It is no member yet, so that nobody has to be asked.

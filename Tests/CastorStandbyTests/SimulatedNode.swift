@@ -76,9 +76,12 @@ final class Node {
         return traps.removeFirst()
     }
 
-    /// Does the next whole chunk; nil when it is not there.
+    /// The next chunk is there whole, and is one. Two logs that were mixed have chunks that are none.
+    var hasChunk: Bool { consumed < log.count && consumed + Int(log[consumed]) <= log.count && log[consumed] >= 4 }
+
+    /// Does the next chunk; false when it is not there.
     func consumeChunk() -> Bool {
-        guard consumed < log.count, consumed + Int(log[consumed]) <= log.count else { return false }
+        guard hasChunk else { return false }
         let number = Int(log[consumed + 2]) | Int(log[consumed + 3]) << 8
         if number != 0 {
             lastRequest = number
@@ -214,7 +217,7 @@ extension Simulator {
             replaySoon(node)
         case .storeManifest: break
         case .truncate(let position):
-            if position < node.consumed { fail("no way back: what was replayed is cut off") }
+            if position < node.consumed || position > node.log.count { return fail("no way back: cut off at \(position)") }
             see("truncate")
             node.log.removeSubrange(Int(position)...)
         case .drain:
@@ -264,7 +267,7 @@ extension Simulator {
             return step(node, .diverged("as planned"))
         }
         let (length, run) = (node.log.count, node.run)
-        let isIdle = node.consumed == length || node.consumed + Int(node.log[node.consumed]) > length
+        let isIdle = !node.hasChunk
         if node.consumed > before { step(node, .consumed(upTo: UInt64(node.consumed))) }
         guard node.run == run, node.replica != nil else { return }
         if isIdle, node.consumed > before || node.isDrainAsked || node.consumed < length {
@@ -300,7 +303,7 @@ extension Simulator {
 
     private func chunkStart(_ node: Node, of number: Int) -> Int? {
         var start = 0
-        while start < node.log.count {
+        while start + 4 <= node.log.count, node.log[start] >= 4 {
             if Int(node.log[start + 2]) | Int(node.log[start + 3]) << 8 == number { return start }
             start += Int(node.log[start])
         }
