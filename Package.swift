@@ -16,7 +16,7 @@ let runtimeSettings: [SwiftSetting] = [
 let exports = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/castor.map"
 let frames = "\(Context.packageDirectory)/Sources/CTSXShim/Interpose/frames.ld"
 let staticInRelease: [LinkerSetting] = [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]
-let optimizedInDebug: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+let optimizedInDebug: [SwiftSetting] = [.unsafeFlags(["-O", "-enforce-exclusivity=unchecked"], .when(configuration: .debug))]
 
 let package = Package(
     name: "castor",

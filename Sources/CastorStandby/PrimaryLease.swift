@@ -88,7 +88,7 @@ extension PrimaryMachine {
         } else {
             if before >= options.replicas { shortSince = now }
             // Another replica that is linked may take the place first.
-            if !isDegraded, !followers.contains(where: { $0.link != nil && !new.contains($0.id) }) { degrade() }
+            if !dropped.isEmpty, !isDegraded, !followers.contains(where: { $0.link != nil && !new.contains($0.id) }) { degrade() }
         }
     }
 

@@ -15,6 +15,8 @@ struct Follower: Sendable {
     var progress: Milliseconds
     var heartbeat = Milliseconds.min
     var hasHeardEnd = false
+    /// It has acknowledged something over this link, so that it knows that it was welcomed: whoever does not would never take over.
+    var isFollowing = false
     /// It said that it takes no more part, or failed.
     var isGone = false
 
@@ -66,16 +68,16 @@ extension PrimaryMachine {
         if !isDegraded, firstWaiting < waiting.count, now - max(waiting[firstWaiting].since, shortSince) >= options.deadline {
             degrade()
         }
-        if let candidate {
-            guard let i = follower(candidate), followers[i].link != nil, !followers[i].isGone, !isLate(followers[i]) else {
-                return rejectCandidate()
-            }
-            // What has left already it must have, too.
-            if acknowledged(followers[i]) >= released { propose(members + [candidate]) }
-        } else if let i = followers.firstIndex(where: { isNear($0) }) {
+        if candidate == nil, let i = followers.firstIndex(where: { isNear($0) }) {
             candidate = followers[i].id
             followers[i].progress = now
         }
+        guard let candidate else { return }
+        guard let i = follower(candidate), followers[i].link != nil, !followers[i].isGone, !isLate(followers[i]) else {
+            return rejectCandidate()
+        }
+        // What has left already it must have, too.
+        if acknowledged(followers[i]) >= released { propose(members + [candidate]) }
     }
 
     /// It is no member yet, so that nobody has to be asked.
@@ -88,7 +90,7 @@ extension PrimaryMachine {
     }
 
     private func isNear(_ follower: Follower) -> Bool {
-        follower.link != nil && !follower.isGone && !members.contains(follower.id) && barred[follower.id] == nil
+        follower.isFollowing && follower.link != nil && !follower.isGone && !members.contains(follower.id) && barred[follower.id] == nil
             && written - min(written, acknowledged(follower)) <= options.nearness
     }
 
@@ -167,6 +169,7 @@ extension PrimaryMachine {
             acknowledgement.consumed <= acknowledgement.received, acknowledgement.received <= follower.sent
         else { return refuse("an acknowledgement that cannot be", follower.link!) }
         let before = acknowledged(follower)
+        followers[i].isFollowing = true
         followers[i].received = acknowledgement.received
         followers[i].consumed = acknowledgement.consumed
         followers[i].credit = max(follower.credit, acknowledgement.credit)

@@ -75,6 +75,7 @@ extension ReplicaMachine {
             if hindrance != "the lease store cannot be reached" { say("the lease store cannot be reached") }
             hindrance = "the lease store cannot be reached"
             answered()
+            proceed()
         }
     }
 

@@ -30,6 +30,8 @@ struct Schedule {
     var storeRate: Int64 = 0
     var faults: [(at: Microseconds, fault: Fault)] = []
     var traps: [(node: Int, trap: Trap)] = []
+    /// Frames travel as bytes, in pieces.
+    var sendsBytes = false
     /// Failures end.
     var healed: Microseconds = 1_500_000
     /// Somebody must be live.
@@ -50,6 +52,7 @@ struct Schedule {
         options.deadline = random.of([80, 150, 300])
         options.retry = random.of([10, 25])
         options.nearness = random.of([20, 200, 1 << 20])
+        sendsBytes = random.chance(10)
         tick = Microseconds(options.agreement.heartbeat) * 1000
         for _ in 0...replicas { clocks.append(Clock(offset: random.in(1_000_000...90_000_000), rate: random.in(-9_900...9_900))) }
         storeRate = random.in(-9_900...9_900)
@@ -68,9 +71,9 @@ struct Schedule {
             addCrashesOnly(&random)
             return
         }
-        healed = random.of([400_000, 800_000, 1_500_000])
+        healed = random.of([400_000, 1_000_000, 2_000_000])
         setEnd()
-        for _ in 0..<1 + random.below(7) {
+        for _ in 0..<1 + random.below(9) {
             faults.append((at: random.in(20_000...healed), fault: draw(&random)))
         }
         for node in 0...replicas where random.chance(25) {
@@ -98,7 +101,7 @@ struct Schedule {
         if other >= node { other += 1 }
         let duration = random.duration(2_000...700_000)
         switch random.below(100) {
-        case ..<18: return .crash(node, restart: random.chance(50) ? random.duration(1000...500_000) : nil)
+        case ..<18: return .crash(node, restart: random.chance(70) ? random.duration(1000...300_000) : nil)
         case ..<36: return .pause(node, duration)
         case ..<46: return .cut(node, other, duration)
         case ..<58: return .isolate(node, withStore: random.chance(50), duration)

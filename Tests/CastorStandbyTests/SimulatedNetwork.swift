@@ -6,6 +6,8 @@
 enum Item {
     case opened
     case frame(Frame)
+    /// A piece of a frame.
+    case bytes([UInt8])
     case end
 }
 
@@ -21,6 +23,8 @@ final class SimulatedLink {
     var isOpen = [true, true]
     /// Nothing more gets in.
     var isBroken = false
+    var writers = [FrameWriter(), FrameWriter()]
+    var readers = [FrameReader(), FrameReader()]
     var lastReceived: Position = 0
     var lastConsumed: Position = 0
 
@@ -62,7 +66,13 @@ extension Simulator {
             (link.lastReceived, link.lastConsumed) = (it.received, it.consumed)
             if it.received > node.log.count || it.consumed > node.consumed { fail("no way back: \(it) is not true") }
         }
-        push(link, 1 - side, .frame(Frame(epoch: epoch, sequence: 0, message: message)))
+        guard schedule.sendsBytes else { return push(link, 1 - side, .frame(Frame(epoch: epoch, sequence: 0, message: message))) }
+        var bytes = link.writers[side].bytes(of: message, epoch: epoch)[...]
+        while !bytes.isEmpty {
+            let count = random.chance(70) ? bytes.count : 1 + random.below(bytes.count)
+            push(link, 1 - side, .bytes(Array(bytes.prefix(count))))
+            bytes = bytes.dropFirst(count)
+        }
     }
 
     func sendLog(_ node: Node, _ from: Position, _ to: Position, _ epoch: UInt64, _ link: Link) {
@@ -99,11 +109,25 @@ extension Simulator {
         switch item {
         case .opened:
             if node.primary != nil { step(node, PrimaryMachine.Input.opened(link.number)) } else { step(node, ReplicaMachine.Input.opened(link.number)) }
-        case .frame(let frame):
-            if node.primary != nil { step(node, PrimaryMachine.Input.received(frame, link.number)) } else { step(node, ReplicaMachine.Input.received(frame, link.number)) }
+        case .frame(let frame): receive(node, frame, link)
+        case .bytes(let bytes):
+            link.readers[direction].append(bytes)
+            do throws(FrameError) {
+                while let frame = try link.readers[direction].next() { receive(node, frame, link) }
+            } catch {
+                fail("a frame was damaged: \(error)")
+            }
         case .end:
             link.isOpen[direction] = false
             if node.primary != nil { step(node, PrimaryMachine.Input.closed(link.number)) } else { step(node, ReplicaMachine.Input.closed(link.number)) }
+        }
+    }
+
+    private func receive(_ node: Node, _ frame: Frame, _ link: SimulatedLink) {
+        if node.primary != nil {
+            step(node, PrimaryMachine.Input.received(frame, link.number))
+        } else {
+            step(node, ReplicaMachine.Input.received(frame, link.number))
         }
     }
 

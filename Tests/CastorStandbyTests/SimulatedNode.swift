@@ -76,9 +76,12 @@ final class Node {
         return traps.removeFirst()
     }
 
-    /// Does the next whole chunk; nil when it is not there.
+    /// The next chunk is there whole, and is one. Two logs that were mixed have chunks that are none.
+    var hasChunk: Bool { consumed < log.count && consumed + Int(log[consumed]) <= log.count && log[consumed] >= 4 }
+
+    /// Does the next chunk; false when it is not there.
     func consumeChunk() -> Bool {
-        guard consumed < log.count, consumed + Int(log[consumed]) <= log.count else { return false }
+        guard hasChunk else { return false }
         let number = Int(log[consumed + 2]) | Int(log[consumed + 3]) << 8
         if number != 0 {
             lastRequest = number
@@ -190,8 +193,12 @@ extension Simulator {
             checkOneVoice(node)
         case .silence: node.gateUntil = .min
         case .lease(let request): ask(node, request)
-        case .drop, .say: break
+        case .drop: see("dropped")
+        case .say(let text):
+            for (what, beginning) in [("unprotected", "UNPROTECTED"), ("protected", "protected"), ("silent", "silent")]
+            where text.hasPrefix(beginning) { see(what) }
         case .stop(let reason):
+            see(reason.contains("taken over") || reason.contains("newer primary") ? "fenced" : "ended")
             cutLinks(node, isQuiet: false)
             end(node, reason)
             if random.chance(50) { queue.push(now + random.in(1000...300_000), .restart(node.index)) }
@@ -210,18 +217,20 @@ extension Simulator {
             replaySoon(node)
         case .storeManifest: break
         case .truncate(let position):
-            if position < node.consumed { fail("no way back: what was replayed is cut off") }
+            if position < node.consumed || position > node.log.count { return fail("no way back: cut off at \(position)") }
+            see("truncate")
             node.log.removeSubrange(Int(position)...)
         case .drain:
             node.isDrainAsked = true
             replaySoon(node)
         case .lease(let request): ask(node, request)
         case .goLive(let start): goLive(node, start)
-        case .say: break
+        case .say(let text): if text.hasPrefix("the lease was granted after") { see("late grant") }
         case .stop(let reason):
             cutLinks(node, isQuiet: false)
             end(node, reason)
         case .rejoin:
+            see("rejoin")
             cutLinks(node, isQuiet: false)
             node.run += 1
             beReplica(node)
@@ -235,6 +244,7 @@ extension Simulator {
             return fail("no lost output: node \(node.index) goes live without output \(output.number) at \(output.position)")
         }
         if start.written != node.consumed { fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)") }
+        see("take-over")
         node.replica = nil
         node.primary = PrimaryMachine(id: node.id, log: logID, options: schedule.options, mutation: mutation)
         step(node, .started(start))
@@ -257,7 +267,7 @@ extension Simulator {
             return step(node, .diverged("as planned"))
         }
         let (length, run) = (node.log.count, node.run)
-        let isIdle = node.consumed == length || node.consumed + Int(node.log[node.consumed]) > length
+        let isIdle = !node.hasChunk
         if node.consumed > before { step(node, .consumed(upTo: UInt64(node.consumed))) }
         guard node.run == run, node.replica != nil else { return }
         if isIdle, node.consumed > before || node.isDrainAsked || node.consumed < length {
@@ -293,7 +303,7 @@ extension Simulator {
 
     private func chunkStart(_ node: Node, of number: Int) -> Int? {
         var start = 0
-        while start < node.log.count {
+        while start + 4 <= node.log.count, node.log[start] >= 4 {
             if Int(node.log[start + 2]) | Int(node.log[start + 3]) << 8 == number { return start }
             start += Int(node.log[start])
         }

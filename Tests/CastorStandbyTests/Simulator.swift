@@ -36,6 +36,8 @@ final class Simulator {
     /// Outputs that left.
     var left: [Output] = []
     var steps = 0
+    /// How often what happened.
+    var seen: [String: Int] = [:]
     var hasProgramEnded = false
     var delay: ClosedRange<Microseconds> = 50...1500
     var storeDelay: ClosedRange<Microseconds> = 300...4000
@@ -86,6 +88,8 @@ final class Simulator {
     func tell(_ text: @autoclosure () -> String) {
         if isTold { print("\(now / 1000).\(now % 1000) ms: \(text())") }
     }
+
+    func see(_ what: String) { seen[what, default: 0] += 1 }
 
     // MARK: - Events
 
@@ -166,8 +170,10 @@ final class Simulator {
     // MARK: - Liveness
 
     private func checkLiveness() {
-        if client.isContent || hasProgramEnded { return }
+        if client.isContent { return }
+        if hasProgramEnded { return checkEnd() }
         let up = nodes.filter { !$0.isDown }
+        see("no service")
         for node in up {
             let isEntitled: Bool
             if schedule.options.hasStore {
@@ -179,6 +185,16 @@ final class Simulator {
                 return fail("liveness: node \(node.index) could serve the client and does not: \(node.hindrance ?? "it does not say why")")
             }
             if node.hindrance == nil { return fail("liveness: node \(node.index) serves nobody and does not say why") }
+        }
+    }
+
+    /// A program that has ended by itself is not taken over by whoever can know that.
+    private func checkEnd() {
+        guard store.record.hasEnded else { return }
+        for node in nodes where !node.isDown {
+            if node.primary != nil || node.replica?.term != 0 {
+                return fail("liveness: the program has ended, and node \(node.index) goes on: \(node.hindrance ?? "")")
+            }
         }
     }
 }
