@@ -51,7 +51,20 @@ enum BashCompletion {
             """
     }
 
+    /// The actions of a command that has such, then each one's options.
+    private static func branch(for command: FtCommand.Type) -> String {
+        let actions = FtCommand.actions.map { action in
+            let options = action.allOptions.map { spellings(of: $0, separator: " ") }.joined(separator: " ")
+            return "    \(action.name.dropFirst(3))) COMPREPLY=($(compgen -W \"\(options)\" -- \"$cur\")) ;;"
+        }
+        let lines =
+            ["\(command.name))", "    case ${COMP_WORDS[2]} in"] + actions
+            + ["    *) COMPREPLY=(\(operands(of: command))) ;;", "    esac ;;"]
+        return lines.map { "    \($0)\n" }.joined()
+    }
+
     private static func branch(for command: any Command.Type) -> String {
+        if command is FtCommand.Type { return branch(for: FtCommand.self) }
         var lines = ["\(command.name))"]
         if case .afterOperand = command.rest { lines += delegation(command) }
         let values = command.options.filter { $0.value != nil && !$0.isCompilers }

@@ -2,12 +2,14 @@
 enum HelpCommand: Command {
     static let name = "help"
     static let abstract = "Explain a command"
-    static let usage = "[COMMAND]"
-    static let operands = Operands.upTo(1, "COMMAND", .text)
+    static let usage = "[COMMAND [ACTION]]"
+    static let operands = Operands.upTo(2, "COMMAND", .text)
 
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
-        if let topic = arguments.operands.first {
-            Console.write(Help.text(for: try Tool.command(named: topic.description)))
+        if !arguments.operands.isEmpty {
+            let name = arguments.operands.map(\.description).joined(separator: " ")
+            let action = FtCommand.actions.first { action in action.name == name }
+            Console.write(Help.text(for: try action ?? Tool.command(named: name)))
         } else {
             Console.write(Help.overview())
         }

@@ -6,8 +6,8 @@ extension Integration {
     @Suite struct CommandTests {
         private let workspace: Workspace
         private static let visible = [
-            "record", "replay", "race", "ls", "info", "ps", "dump", "rm", "cc", "c++", "flags", "check", "doctor", "syscalls",
-            "completion", "help",
+            "record", "replay", "race", "ls", "info", "ps", "dump", "rm", "cc", "c++", "flags", "check", "doctor", "ft",
+            "syscalls", "completion", "help",
         ]
         /// Their --help is the compiler's.
         private static let compilers = ["cc", "c++"]
