@@ -61,6 +61,8 @@ final class Node {
     var isReplaying = false
     var reportDue: Microseconds = 0
     var replayDelay: ClosedRange<Microseconds> = 100...2000
+    /// From the replay's doing until the machine hears of it.
+    var reportDelay: ClosedRange<Microseconds> = 0...0
     var willDiverge = false
     /// Since it went live it was found to have every output that had left.
     var isProven = true
@@ -289,7 +291,7 @@ extension Simulator {
         // What the replay has done is heard of later: it goes on meanwhile.
         let isIdle = !node.hasChunk
         if isIdle || node.consumed > before {
-            node.reportDue = max(node.reportDue, now + (random.chance(50) ? 0 : random.in(node.replayDelay)))
+            node.reportDue = max(node.reportDue, now + random.in(node.reportDelay))
             let idleAt = isIdle ? node.log.count : nil
             queue.push(node.reportDue, .replayed(node.index, node.run, node.consumed, idleAt: idleAt))
         }

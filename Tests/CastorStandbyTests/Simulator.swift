@@ -47,7 +47,10 @@ final class Simulator {
         self.mutation = mutation
         random = Random(seed: schedule.seed ^ 0x5eed)
         store = SimulatedStore(rate: schedule.storeRate)
-        for i in 0...schedule.replicas { nodes.append(Node(index: i, clock: schedule.clocks[i])) }
+        for i in 0...schedule.replicas {
+            nodes.append(Node(index: i, clock: schedule.clocks[i]))
+            nodes[i].reportDelay = 0...schedule.reports[i]
+        }
     }
 
     /// Until the end of the schedule, or the first violation.
