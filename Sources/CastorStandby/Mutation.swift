@@ -17,6 +17,8 @@ enum Mutation: CaseIterable, Sendable {
     case dropBeforeConfirmation
     /// Any log that is no longer than the primary's is taken for its beginning.
     case ignoreTerms
+    /// A log is cut off while the replay may still be reading it.
+    case truncateUndrained
     /// A replica goes live without having replayed everything.
     case liveUndrained
 }

@@ -247,6 +247,12 @@ public struct ReplicaMachine: Sendable {
             return rejoin("the primary's log is another one from byte \(welcome.agreed) on")
         }
         if welcome.agreed > received { return suspect("the primary counts bytes that never came", claimFrom: now) }
+        if welcome.agreed < received, !isDrained, mutation != .truncateUndrained {
+            // The replay may have gone further than it has said.
+            leaveLink()
+            nextConnect = now + options.retry
+            return
+        }
         if welcome.agreed < received {
             actions.append(.truncate(to: welcome.agreed))
             received = welcome.agreed

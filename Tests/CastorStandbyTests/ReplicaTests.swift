@@ -227,6 +227,10 @@ import Testing
         _ = replica.receives(.log(position: 100, bytes: [1, 2, 3]))
         _ = replica.does(.closed(1))
         _ = replica.does(.opened(2))
+        // Not while the replay may be there already.
+        #expect(replica.receives(.welcome(Welcome(who: 2, term: 6, agreed: 101)), 2, epoch: 6).done == [.disconnect(2)])
+        _ = replica.does(.idle(received: 103))
+        _ = replica.does(.opened(2))
         #expect(replica.receives(.welcome(Welcome(who: 2, term: 6, agreed: 101)), 2, epoch: 6).done == [.truncate(to: 101)])
         #expect(replica.machine.received == 101)
         #expect(replica.machine.term == 6)

@@ -32,6 +32,8 @@ struct Schedule {
     var traps: [(node: Int, trap: Trap)] = []
     /// Frames travel as bytes, in pieces.
     var sendsBytes = false
+    /// How late a node's machine hears of what its replay has done, at most.
+    var reports: [Microseconds] = []
     /// Failures end.
     var healed: Microseconds = 1_500_000
     /// Somebody must be live.
@@ -55,6 +57,7 @@ struct Schedule {
         sendsBytes = random.chance(10)
         tick = Microseconds(options.agreement.heartbeat) * 1000
         for _ in 0...replicas { clocks.append(Clock(offset: random.in(1_000_000...90_000_000), rate: random.in(-9_900...9_900))) }
+        for _ in 0...replicas { reports.append(random.chance(10) ? 300_000 : random.of([0, 2000])) }
         storeRate = random.in(-9_900...9_900)
         setEnd()
     }
@@ -171,6 +174,7 @@ extension Simulator {
             node.fromStoreCutUntil = 0
             node.clientCutUntil = 0
             node.replayDelay = 100...2000
+            node.reportDelay = 0...2000
             node.willDiverge = false
             node.traps = []
             if node.isPaused {

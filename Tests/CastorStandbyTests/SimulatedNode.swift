@@ -11,6 +11,15 @@ enum Work {
     case replicaActions(ArraySlice<ReplicaMachine.Action>)
     case request(Int)
     case replay
+    case tick
+    case replayed(Int, idleAt: Int?)
+
+    var isRestOfStep: Bool {
+        switch self {
+        case .primaryActions, .replicaActions: true
+        default: false
+        }
+    }
 }
 
 /// Something that happens in the middle of a node's step.
@@ -38,6 +47,8 @@ final class Node {
     var gateUntil = Milliseconds.min
     var pausedUntil: Microseconds?
     var held: [Work] = []
+    /// The clock as it was read before the node was stopped.
+    var oldClock: Milliseconds?
     var missedTick = false
     var isPaused: Bool { pausedUntil != nil }
 
@@ -48,9 +59,13 @@ final class Node {
     var count = 0
     var waiting: [Output] = []
     var isReplaying = false
-    var isDrainAsked = false
+    var reportDue: Microseconds = 0
     var replayDelay: ClosedRange<Microseconds> = 100...2000
+    /// From the replay's doing until the machine hears of it.
+    var reportDelay: ClosedRange<Microseconds> = 0...0
     var willDiverge = false
+    /// Since it went live it was found to have every output that had left.
+    var isProven = true
 
     // The network: until when nothing gets through to each node, to and from the store, to and from the client.
     var cutUntil: [Microseconds] = [0, 0, 0]
@@ -111,7 +126,7 @@ extension Simulator {
         node.count = 0
         node.waiting = []
         node.isReplaying = false
-        node.isDrainAsked = false
+        node.reportDue = 0
         node.willDiverge = false
     }
 
@@ -130,7 +145,9 @@ extension Simulator {
         node.run += 1
         node.reasonForStop = reason
         node.pausedUntil = nil
+        node.oldClock = nil
         node.held = []
+        node.missedTick = false
         node.primary = nil
         node.replica = nil
     }
@@ -147,6 +164,7 @@ extension Simulator {
         guard !node.isDown, !node.isPaused else { return }
         tell("node \(node.index) is stopped for \(duration) µs")
         node.pausedUntil = now + duration
+        node.oldClock = node.clock.milliseconds(now)
         queue.push(now + duration, .resume(node.index, node.run))
     }
 
@@ -154,10 +172,15 @@ extension Simulator {
         guard let until = node.pausedUntil, until <= now else { return }
         tell("node \(node.index) goes on")
         node.pausedUntil = nil
-        let held = node.held
+        var held = node.held
         node.held = []
+        // A node that slept may look at its clock before it looks at what has come.
+        if node.missedTick, random.chance(50) { held.insert(.tick, at: held.first?.isRestOfStep == true ? 1 : 0) }
+        node.missedTick = false
         let run = node.run
+        defer { node.oldClock = nil }
         for (index, work) in held.enumerated() {
+            if index > 0 || random.chance(50) { node.oldClock = nil }
             if node.run != run || node.isDown { return }
             if node.isPaused {
                 node.held.insert(contentsOf: held[index...], at: node.held.count)
@@ -170,6 +193,8 @@ extension Simulator {
             case .replicaActions(let actions): perform(node, replica: actions, nil)
             case .request(let number): request(node, number)
             case .replay: replay(node)
+            case .tick: tick(node)
+            case .replayed(let consumed, let idleAt): replayed(node, consumed, idleAt: idleAt)
             }
         }
     }
@@ -221,7 +246,6 @@ extension Simulator {
             see("truncate")
             node.log.removeSubrange(Int(position)...)
         case .drain:
-            node.isDrainAsked = true
             replaySoon(node)
         case .lease(let request): ask(node, request)
         case .goLive(let start): goLive(node, start)
@@ -240,11 +264,9 @@ extension Simulator {
 
     private func goLive(_ node: Node, _ start: PrimaryMachine.Start) {
         node.log.removeSubrange(min(Int(start.written), node.log.count)...)
-        for output in left where !node.has(output) {
-            return fail("no lost output: node \(node.index) goes live without output \(output.number) at \(output.position)")
-        }
         if start.written != node.consumed { fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)") }
         see("take-over")
+        node.isProven = false
         node.replica = nil
         node.primary = PrimaryMachine(id: node.id, log: logID, options: schedule.options, mutation: mutation)
         step(node, .started(start))
@@ -266,16 +288,21 @@ extension Simulator {
             node.willDiverge = false
             return step(node, .diverged("as planned"))
         }
-        let (length, run) = (node.log.count, node.run)
+        // What the replay has done is heard of later: it goes on meanwhile.
         let isIdle = !node.hasChunk
-        if node.consumed > before { step(node, .consumed(upTo: UInt64(node.consumed))) }
-        guard node.run == run, node.replica != nil else { return }
-        if isIdle, node.consumed > before || node.isDrainAsked || node.consumed < length {
-            node.isDrainAsked = false
-            step(node, .idle(received: UInt64(length)))
-        } else if !isIdle {
-            replaySoon(node)
+        if isIdle || node.consumed > before {
+            node.reportDue = max(node.reportDue, now + random.in(node.reportDelay))
+            let idleAt = isIdle ? node.log.count : nil
+            queue.push(node.reportDue, .replayed(node.index, node.run, node.consumed, idleAt: idleAt))
         }
+        if !isIdle { replaySoon(node) }
+    }
+
+    func replayed(_ node: Node, _ consumed: Int, idleAt: Int?) {
+        let run = node.run
+        step(node, .consumed(upTo: UInt64(consumed)))
+        guard node.run == run, let idleAt else { return }
+        step(node, .idle(received: UInt64(idleAt)))
     }
 
     func request(_ node: Node, _ number: Int) {
@@ -326,6 +353,12 @@ extension Simulator {
         guard node.canSend(now) else { return }
         for other in nodes where other !== node && other.canSend(now) {
             return fail("one voice: nodes \(other.index) and \(node.index) can send")
+        }
+        // A node that slept may go live in vain: then the gate is closed already, and nothing can leave.
+        guard !node.isProven else { return }
+        node.isProven = true
+        for output in left where !node.has(output) {
+            return fail("no lost output: node \(node.index) is live without output \(output.number) at \(output.position)")
         }
     }
 

@@ -47,7 +47,10 @@ final class Simulator {
         self.mutation = mutation
         random = Random(seed: schedule.seed ^ 0x5eed)
         store = SimulatedStore(rate: schedule.storeRate)
-        for i in 0...schedule.replicas { nodes.append(Node(index: i, clock: schedule.clocks[i])) }
+        for i in 0...schedule.replicas {
+            nodes.append(Node(index: i, clock: schedule.clocks[i]))
+            nodes[i].reportDelay = 0...schedule.reports[i]
+        }
     }
 
     /// Until the end of the schedule, or the first violation.
@@ -99,8 +102,7 @@ final class Simulator {
             let node = nodes[index]
             guard node.run == run, !node.isDown else { return }
             queue.push(now + schedule.tick + random.in(0...1000), event)
-            if node.isPaused { return node.missedTick = true }
-            if node.primary != nil { step(node, PrimaryMachine.Input.tick) } else { step(node, ReplicaMachine.Input.tick) }
+            if node.isPaused { node.missedTick = true } else { tick(node) }
         case .deliver(let link, let direction): deliver(links[link], direction)
         case .resume(let index, let run): if nodes[index].run == run { resume(nodes[index]) }
         case .replay(let index, let run):
@@ -108,6 +110,10 @@ final class Simulator {
             guard node.run == run else { return }
             node.isReplaying = false
             if node.isPaused { node.held.append(.replay) } else { replay(node) }
+        case .replayed(let index, let run, let consumed, let idleAt):
+            let node = nodes[index]
+            guard node.run == run else { return }
+            if node.isPaused { node.held.append(.replayed(consumed, idleAt: idleAt)) } else { replayed(node, consumed, idleAt: idleAt) }
         case .storeRequest(let request): storeTakes(request)
         case .storeAnswer(let index, let run, let answer): if nodes[index].run == run { leaseAnswer(nodes[index], answer) }
         case .request(let index, let number): request(nodes[index], number)
@@ -119,13 +125,17 @@ final class Simulator {
         }
     }
 
+    func tick(_ node: Node) {
+        if node.primary != nil { step(node, PrimaryMachine.Input.tick) } else { step(node, ReplicaMachine.Input.tick) }
+    }
+
     // MARK: - Steps
 
     /// One input of a primary, and what it does about it.
     func step(_ node: Node, _ input: PrimaryMachine.Input) {
         guard !node.isDown, node.primary != nil else { return }
         if node.isPaused { return node.held.append(.primary(input)) }
-        let actions = node.primary!.handle(input, at: node.clock.milliseconds(now))
+        let actions = node.primary!.handle(input, at: node.oldClock ?? node.clock.milliseconds(now))
         let trap = node.trapNow()
         perform(node, primary: actions[...], trap)
     }
@@ -133,7 +143,7 @@ final class Simulator {
     func step(_ node: Node, _ input: ReplicaMachine.Input) {
         guard !node.isDown, node.replica != nil else { return }
         if node.isPaused { return node.held.append(.replica(input)) }
-        let actions = node.replica!.handle(input, at: node.clock.milliseconds(now))
+        let actions = node.replica!.handle(input, at: node.oldClock ?? node.clock.milliseconds(now))
         let trap = node.trapNow()
         perform(node, replica: actions[...], trap)
     }

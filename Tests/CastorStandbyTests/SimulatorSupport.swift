@@ -41,6 +41,7 @@ enum Event {
     case deliver(Int, Int)
     case resume(Int, Int)
     case replay(Int, Int)
+    case replayed(Int, Int, Int, idleAt: Int?)
     case storeRequest(StoreRequest)
     case storeAnswer(Int, Int, LeaseAnswer)
     case request(Int, Int)
