@@ -83,7 +83,7 @@ final class RecordAgent {
                     noteSurvivors()
                 }
             }
-            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { false } }
+            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { primary != nil && anyWaits } }
         }
     }
 
@@ -103,6 +103,14 @@ final class RecordAgent {
             lines.append(Outputs.Line(ring: i, stream: ring.pointee.stream, line: head))
         }
         if !lines.isEmpty { primary.wait(lines, at: log.bytesWritten) }
+    }
+
+    /// A thread has begun to wait for a standby since the last look.
+    private var anyWaits: Bool {
+        (0..<segment.ringsUsed).contains { i in
+            let ring = segment.ring(i)
+            return castor_load32(castor_ring_output_waiting(ring)) != 0 && castor_load(castor_ring_tail(ring)) > told[Int(i)]
+        }
     }
 
     /// Children that have no ring yet.

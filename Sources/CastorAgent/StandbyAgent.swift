@@ -20,10 +20,13 @@ final class StandbyAgent {
     private var reminder = Reminder()
     private var isToGoLive = false
     private var saidEnded = false
+    /// Streams that were told that they end.
+    private var ended: Set<UInt32> = []
     /// Where the log comes from; nil: somebody else writes its file.
     private let node: ReplicaNode?
-    /// By stream: the ring that it is fed into.
+    /// By stream: the ring that it is fed into; of one that has ended, its events.
     private var rings: [UInt32: UInt32] = [:]
+    private var done: [UInt32: UInt64] = [:]
 
     init(segment: Segment, control: Control, directory: String, node: ReplicaNode? = nil) throws {
         self.segment = segment
@@ -64,8 +67,15 @@ final class StandbyAgent {
             }
             if let node, try obey(node, moved, received) { return }
             pause = moved > 0 ? 1 : min(pause * 2, 16)
-            segment.sleep(milliseconds: pause) { false }
+            segment.sleep(milliseconds: pause) { node?.received ?? received != received || hasAdvanced }
         }
+    }
+
+    /// The program has done more of the log since the last look. Somebody waits for word of that.
+    private var hasAdvanced: Bool {
+        let before = closure.position
+        closure.advance(replayed)
+        return closure.position != before
     }
 
     /// The program ended by itself: the standby's ends with it.
@@ -108,8 +118,6 @@ final class StandbyAgent {
         }
         return done[stream] ?? 0
     }
-    /// By stream that has ended: its events.
-    private var done: [UInt32: UInt64] = [:]
 
     // MARK: - Feeding
 
@@ -160,8 +168,6 @@ final class StandbyAgent {
         }
         return moved
     }
-    private var ended: Set<UInt32> = []
-
     // MARK: - Going live
 
     /// Every event that has a place has been done: nothing moves until `live` is set.
