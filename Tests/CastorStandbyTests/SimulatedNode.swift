@@ -24,7 +24,10 @@ enum Work {
 
 /// Something that happens in the middle of a node's step.
 struct Trap {
-    enum Kind { case crash(restart: Microseconds?), pause(Microseconds) }
+    enum Kind {
+        case crash(restart: Microseconds?)
+        case pause(Microseconds)
+    }
     /// Which of the node's steps.
     var step: Int
     /// After so many of its actions; when there are fewer, after all of them.
@@ -237,12 +240,16 @@ extension Simulator {
         case .disconnect(let link): disconnect(node, link)
         case .send(let message, let epoch, let link): send(node, message, epoch, link)
         case .store(let position, let bytes):
-            if position != node.log.count { fail("no way back: bytes from \(position) on are written at \(node.log.count)") }
+            if position != node.log.count {
+                fail("no way back: bytes from \(position) on are written at \(node.log.count)")
+            }
             node.log += bytes
             replaySoon(node)
         case .storeManifest: break
         case .truncate(let position):
-            if position < node.consumed || position > node.log.count { return fail("no way back: cut off at \(position)") }
+            if position < node.consumed || position > node.log.count {
+                return fail("no way back: cut off at \(position)")
+            }
             see("truncate")
             node.log.removeSubrange(Int(position)...)
         case .drain:
@@ -264,7 +271,9 @@ extension Simulator {
 
     private func goLive(_ node: Node, _ start: PrimaryMachine.Start) {
         node.log.removeSubrange(min(Int(start.written), node.log.count)...)
-        if start.written != node.consumed { fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)") }
+        if start.written != node.consumed {
+            fail("node \(node.index) goes live at \(start.written), replayed to \(node.consumed)")
+        }
         see("take-over")
         node.isProven = false
         node.replica = nil
@@ -316,12 +325,16 @@ extension Simulator {
             let start = node.log.count
             append(node, number)
             node.waiting.append(
-                Output(start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count))
+                Output(
+                    start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count
+                ))
         } else {
             // Said again. The event that made the answer is found from the log.
             guard let start = chunkStart(node, of: number) else { return }
             node.waiting.append(
-                Output(start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count))
+                Output(
+                    start: start, position: node.log.count, term: node.log[start + 1], number: number, count: node.count
+                ))
         }
         let position = UInt64(node.log.count)
         step(node, .grew(to: position))
@@ -358,16 +371,22 @@ extension Simulator {
         guard !node.isProven else { return }
         node.isProven = true
         for output in left where !node.has(output) {
-            return fail("no lost output: node \(node.index) is live without output \(output.number) at \(output.position)")
+            return fail(
+                "no lost output: node \(node.index) is live without output \(output.number) at \(output.position)")
         }
     }
 
     private func leave(_ node: Node, _ output: Output) {
         guard node.canSend(now) else { return }
         if schedule.options.hasStore {
-            if store.record.holder != node.id { return fail("one voice: an output left node \(node.index), which does not hold the lease") }
-            for other in nodes where other.replica != nil && store.record.members.contains(other.id) && !other.has(output) {
-                return fail("no lost output: output \(output.number) left, and node \(other.index), which may take over, lacks it")
+            if store.record.holder != node.id {
+                return fail("one voice: an output left node \(node.index), which does not hold the lease")
+            }
+            for other in nodes
+            where other.replica != nil && store.record.members.contains(other.id) && !other.has(output) {
+                return fail(
+                    "no lost output: output \(output.number) left, and node \(other.index), which may take over, lacks it"
+                )
             }
         }
         left.append(output)
@@ -379,18 +398,24 @@ extension Simulator {
 
     func retryRequest() {
         queue.push(now + random.in(10_000...40_000), .clientRetry)
-        for node in nodes where !node.isClientCut(now) { queue.push(now + random.in(delay), .request(node.index, client.number)) }
+        for node in nodes where !node.isClientCut(now) {
+            queue.push(now + random.in(delay), .request(node.index, client.number))
+        }
         if client.isHealed { client.sentAfterHealing = true }
     }
 
     func answer(_ number: Int, _ count: Int) {
         if number > client.number { return fail("one history: an answer to request \(number), which was not made") }
-        if count != number { return fail("one history: the program has done \(count) requests when it answers request \(number)") }
+        if count != number {
+            return fail("one history: the program has done \(count) requests when it answers request \(number)")
+        }
         guard number == client.number else { return }
         client.number += 1
         if client.isHealed, client.sentAfterHealing { client.answersAfterHealing += 1 }
         if random.chance(70) {
-            for node in nodes where !node.isClientCut(now) { queue.push(now + random.in(delay), .request(node.index, client.number)) }
+            for node in nodes where !node.isClientCut(now) {
+                queue.push(now + random.in(delay), .request(node.index, client.number))
+            }
         }
     }
 }
