@@ -219,7 +219,12 @@ public struct PrimaryMachine: Sendable {
     private var safe: Position {
         if members.count < options.replicas, !isDegraded { return released }
         var safe = Position.max
-        for follower in followers where isCounted(follower.id) { safe = min(safe, acknowledged(follower)) }
+        var found = 0
+        for follower in followers where isCounted(follower.id) {
+            safe = min(safe, acknowledged(follower))
+            if members.contains(follower.id) { found += 1 }
+        }
+        precondition(found == members.count || mutation != nil, "\(found) of \(members.count) members are waited for")
         return safe
     }
 
