@@ -69,7 +69,7 @@ test: deps-test build guests atomics samples ## run all tests
 
 .PHONY: soak
 soak: deps-test build guests atomics samples packages ## run the long series in full (hours)
-	@CASTOR_SOAK=1 .ci/test soak $(SOAK_LIMIT) $(BUILD)/soak.log $(SWIFT) test --filter IntegrationTests
+	@CASTOR_SOAK=1 .ci/test soak $(SOAK_LIMIT) $(BUILD)/soak.log $(SWIFT) test --filter "IntegrationTests|CastorStandbyTests"
 
 .PHONY: packages
 packages: deps-packages build $(PACKAGES) ## fetch well-known servers and tools from Debian, build them with castor

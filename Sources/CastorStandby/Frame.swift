@@ -94,7 +94,8 @@ extension FrameError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .magic(let found): "no frame starts here: 0x\(String(found, radix: 16)); the other side is no castor"
-        case .version(let found): "the other side speaks version \(found) of the protocol, this castor version \(protocolVersion)"
+        case .version(let found):
+            "the other side speaks version \(found) of the protocol, this castor version \(protocolVersion)"
         case .type(let found): "a frame of the unknown type \(found)"
         case .length(let found): "a frame of \(found) bytes; at most \(Frame.bodyLimit) are allowed"
         case .reserved(let found): "a frame's reserved field is \(found) instead of 0"

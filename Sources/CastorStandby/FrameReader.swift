@@ -35,7 +35,8 @@ public struct FrameReader: Sendable {
     private mutating func readNext() throws(FrameError) -> Frame? {
         let rest = buffer.count - start
         guard rest >= Frame.headerSize else { return nil }
-        let header = try inBuffer(Frame.headerSize) { bytes throws(FrameError) in try Header(bytes, sequence: sequence) }
+        let header = try inBuffer(Frame.headerSize) { bytes throws(FrameError) in try Header(bytes, sequence: sequence)
+        }
         guard rest >= Frame.headerSize + header.length else { return nil }
         let message = try inBuffer(Frame.headerSize + header.length) { bytes throws(FrameError) in
             let body = UnsafeRawBufferPointer(rebasing: bytes[Frame.headerSize...])
@@ -48,7 +49,9 @@ public struct FrameReader: Sendable {
     }
 
     /// What `body` makes of the next `count` bytes.
-    private func inBuffer<T>(_ count: Int, _ body: (UnsafeRawBufferPointer) throws(FrameError) -> T) throws(FrameError) -> T {
+    private func inBuffer<T>(_ count: Int, _ body: (UnsafeRawBufferPointer) throws(FrameError) -> T) throws(FrameError)
+        -> T
+    {
         try buffer.withUnsafeBufferPointer { bytes throws(FrameError) in
             try body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start..<start + count])))
         }

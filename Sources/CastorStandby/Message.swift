@@ -151,7 +151,9 @@ extension Message {
     /// At most `textLimit` bytes, whole characters.
     private static func cut(_ text: String) -> [UInt8] {
         var text = Substring(text)
-        while text.utf8.count > textLimit { text = text.unicodeScalars.count > textLimit ? text.prefix(textLimit) : text.dropLast() }
+        while text.utf8.count > textLimit {
+            text = text.unicodeScalars.count > textLimit ? text.prefix(textLimit) : text.dropLast()
+        }
         return Array(text.utf8)
     }
 

@@ -88,8 +88,12 @@ public struct StandbyOptions: Equatable, Sendable {
     public var problem: String? {
         if agreement.replicas == 0 { return "outputs must wait for at least one replica" }
         if agreement.heartbeat == 0 { return "a heartbeat of 0 ms" }
-        if agreement.silence < 2 * agreement.heartbeat { return "the primary is suspected before two heartbeats can have been missed" }
-        if agreement.lease < 4 || agreement.lease < agreement.heartbeat { return "the lease is shorter than a heartbeat" }
+        if agreement.silence < 2 * agreement.heartbeat {
+            return "the primary is suspected before two heartbeats can have been missed"
+        }
+        if agreement.lease < 4 || agreement.lease < agreement.heartbeat {
+            return "the lease is shorter than a heartbeat"
+        }
         if agreement.window == 0 { return "a window of 0 bytes" }
         if deadline <= 0 || retry <= 0 { return "a deadline of 0 ms" }
         if isAutomatic && hasStore { return "with a lease store every take-over is automatic" }

@@ -88,7 +88,9 @@ extension PrimaryMachine {
         } else {
             if before >= options.replicas { shortSince = now }
             // Another replica that is linked may take the place first.
-            if !dropped.isEmpty, !isDegraded, !followers.contains(where: { $0.link != nil && !new.contains($0.id) }) { degrade() }
+            if !dropped.isEmpty, !isDegraded, !followers.contains(where: { $0.link != nil && !new.contains($0.id) }) {
+                degrade()
+            }
         }
     }
 
@@ -96,6 +98,9 @@ extension PrimaryMachine {
     mutating func degrade() {
         isDegraded = true
         let how = options.hasStore ? "" : "; without a lease store, what was dropped must not take over"
-        say(members.isEmpty ? "UNPROTECTED: outputs wait for no replica\(how)" : "outputs wait for only \(members.count) of \(options.replicas) replicas\(how)")
+        say(
+            members.isEmpty
+                ? "UNPROTECTED: outputs wait for no replica\(how)"
+                : "outputs wait for only \(members.count) of \(options.replicas) replicas\(how)")
     }
 }

@@ -62,7 +62,8 @@ public struct PrimaryMachine: Sendable {
         public var previousTerm: UInt64 = 0
 
         public init(
-            epoch: UInt64, leaseSent: Milliseconds?, members: [NodeID] = [], written: Position = 0, previousTerm: UInt64 = 0
+            epoch: UInt64, leaseSent: Milliseconds?, members: [NodeID] = [], written: Position = 0,
+            previousTerm: UInt64 = 0
         ) {
             self.epoch = epoch
             self.leaseSent = leaseSent
@@ -128,7 +129,9 @@ public struct PrimaryMachine: Sendable {
     /// Every replica that is linked knows that the program has ended.
     var isEndKnown = false
 
-    public init(id: NodeID, log: UInt64, options: StandbyOptions) { self.init(id: id, log: log, options: options, mutation: nil) }
+    public init(id: NodeID, log: UInt64, options: StandbyOptions) {
+        self.init(id: id, log: log, options: options, mutation: nil)
+    }
 
     init(id: NodeID, log: UInt64, options: StandbyOptions, mutation: Mutation?) {
         self.id = id
@@ -164,7 +167,9 @@ public struct PrimaryMachine: Sendable {
             written = max(written, length)
             sendLog()
         case .manifestChanged:
-            for follower in followers { if let link = follower.link { actions.append(.sendManifest(epoch: epoch, link)) } }
+            for follower in followers {
+                if let link = follower.link { actions.append(.sendManifest(epoch: epoch, link)) }
+            }
         case .queued(let position): waiting.append(Output(position: position, since: self.now))
         case .opened: break
         case .received(let frame, let link): take(frame, link)
@@ -214,12 +219,18 @@ public struct PrimaryMachine: Sendable {
     private var safe: Position {
         if members.count < options.replicas, !isDegraded { return released }
         var safe = Position.max
-        for follower in followers where isCounted(follower.id) { safe = min(safe, acknowledged(follower)) }
+        var found = 0
+        for follower in followers where isCounted(follower.id) {
+            safe = min(safe, acknowledged(follower))
+            if members.contains(follower.id) { found += 1 }
+        }
+        precondition(found == members.count || mutation != nil, "\(found) of \(members.count) members are waited for")
         return safe
     }
 
     private mutating func releaseOutputs() {
-        hindrance = isSilent ? "the lease is not confirmed" : firstWaiting < waiting.count ? "outputs wait for a replica" : nil
+        hindrance =
+            isSilent ? "the lease is not confirmed" : firstWaiting < waiting.count ? "outputs wait for a replica" : nil
         guard !isSilent, firstWaiting < waiting.count else { return }
         let safe = safe
         var last: Position?

@@ -49,7 +49,9 @@ extension PrimaryMachine {
 
     /// Outputs have waited for it for as long as the deadline, and it has acknowledged nothing.
     private func isLate(_ follower: Follower) -> Bool {
-        guard firstWaiting < waiting.count, acknowledged(follower) < waiting[firstWaiting].position else { return false }
+        guard firstWaiting < waiting.count, acknowledged(follower) < waiting[firstWaiting].position else {
+            return false
+        }
         return now - max(follower.progress, waiting[firstWaiting].since) >= options.deadline
     }
 
@@ -65,7 +67,9 @@ extension PrimaryMachine {
             return propose(members.filter { !lost.contains($0) })
         }
         guard members.count < options.replicas, phase == .serving else { return }
-        if !isDegraded, firstWaiting < waiting.count, now - max(waiting[firstWaiting].since, shortSince) >= options.deadline {
+        if !isDegraded, firstWaiting < waiting.count,
+            now - max(waiting[firstWaiting].since, shortSince) >= options.deadline
+        {
             degrade()
         }
         if candidate == nil, let i = followers.firstIndex(where: { isNear($0) }) {
@@ -90,7 +94,8 @@ extension PrimaryMachine {
     }
 
     private func isNear(_ follower: Follower) -> Bool {
-        follower.isFollowing && follower.link != nil && !follower.isGone && !members.contains(follower.id) && barred[follower.id] == nil
+        follower.isFollowing && follower.link != nil && !follower.isGone && !members.contains(follower.id)
+            && barred[follower.id] == nil
             && written - min(written, acknowledged(follower)) <= options.nearness
     }
 
@@ -124,7 +129,9 @@ extension PrimaryMachine {
 
     mutating func sendHeartbeats() {
         for i in followers.indices {
-            guard let link = followers[i].link, followers[i].heartbeat == .min || now - followers[i].heartbeat >= options.heartbeat else { continue }
+            guard let link = followers[i].link,
+                followers[i].heartbeat == .min || now - followers[i].heartbeat >= options.heartbeat
+            else { continue }
             followers[i].heartbeat = now
             let isMember = members.contains(followers[i].id)
             send(.heartbeat(Heartbeat(clock: UInt64(max(now, 0)), written: written, isCounted: isMember)), link)
@@ -145,13 +152,17 @@ extension PrimaryMachine {
     // MARK: - Frames
 
     mutating func take(_ frame: Frame, _ link: Link) {
-        if case .hello(let hello) = frame.message, hello.log != log { return refuse("that is another program's log", link) }
+        if case .hello(let hello) = frame.message, hello.log != log {
+            return refuse("that is another program's log", link)
+        }
         // What the store was asked for may have been granted already.
         if frame.epoch > epoch + (pending == nil ? 0 : 1) {
             return fence("a replica knows of a newer primary (epoch \(frame.epoch))")
         }
         if case .hello(let hello) = frame.message { return greet(hello, link) }
-        guard let i = followers.firstIndex(where: { $0.link == link }) else { return refuse("the first frame must be a hello", link) }
+        guard let i = followers.firstIndex(where: { $0.link == link }) else {
+            return refuse("the first frame must be a hello", link)
+        }
         switch frame.message {
         case .acknowledgement(let acknowledgement): take(acknowledgement, i)
         case .heartbeat: break
@@ -178,7 +189,9 @@ extension PrimaryMachine {
     }
 
     private mutating func greet(_ hello: Hello, _ link: Link) {
-        guard hello.agreement == options.agreement else { return refuse("it was started with other options or another version", link) }
+        guard hello.agreement == options.agreement else {
+            return refuse("it was started with other options or another version", link)
+        }
         guard phase == .serving else { return refuse("the program has ended", link) }
         let agreed = agreement(hello)
         var follower = Follower(id: hello.who, link: link, position: agreed, now: now)

@@ -53,7 +53,12 @@ public struct ReplicaMachine: Sendable {
         case rejoin(String)
     }
 
-    enum Phase: Equatable { case apart, greeting(Link), following(Link), live, stopped }
+    enum Phase: Equatable {
+        case apart
+        case greeting(Link)
+        case following(Link)
+        case live, stopped
+    }
 
     public let id: NodeID
     public let log: UInt64
@@ -91,7 +96,9 @@ public struct ReplicaMachine: Sendable {
     /// No claim has been answered since the primary was suspected.
     var isFirstClaim = false
 
-    public init(id: NodeID, log: UInt64, options: StandbyOptions) { self.init(id: id, log: log, options: options, mutation: nil) }
+    public init(id: NodeID, log: UInt64, options: StandbyOptions) {
+        self.init(id: id, log: log, options: options, mutation: nil)
+    }
 
     init(id: NodeID, log: UInt64, options: StandbyOptions, mutation: Mutation?) {
         self.id = id
@@ -154,7 +161,9 @@ public struct ReplicaMachine: Sendable {
         switch phase {
         case .following(let link):
             if now - lastHeard >= options.silence {
-                suspect("nothing was heard of the primary for \(now - lastHeard) ms", claimFrom: lastHeard + options.leaseInStore)
+                suspect(
+                    "nothing was heard of the primary for \(now - lastHeard) ms",
+                    claimFrom: lastHeard + options.leaseInStore)
             } else if lastSent == .min || now - lastSent >= options.heartbeat {
                 acknowledge(link)
             }
@@ -222,12 +231,16 @@ public struct ReplicaMachine: Sendable {
         case (.heartbeat(let heartbeat), .following): isCounted = heartbeat.isCounted
         case (.leaving, .following): suspect("the primary gave the program away", claimFrom: now)
         case (.log(let position, let bytes), .following):
-            guard position == received else { return suspect("the log goes on at \(position) instead of \(received)", claimFrom: now) }
+            guard position == received else {
+                return suspect("the log goes on at \(position) instead of \(received)", claimFrom: now)
+            }
             actions.append(.store(position: position, bytes: bytes))
             received += UInt64(bytes.count)
             if options.agreement.release == .received { acknowledge(link) }
         case (.ended(let length), .following):
-            guard length == received else { return suspect("the log ends at \(length), not at \(received)", claimFrom: now) }
+            guard length == received else {
+                return suspect("the log ends at \(length), not at \(received)", claimFrom: now)
+            }
             hasEnded = true
             isDrained = false
             acknowledge(link)
@@ -287,7 +300,9 @@ public struct ReplicaMachine: Sendable {
             return rejoin("diverged: \(text)")
         }
         if hasEnded { return stop("diverged after the program's end: \(text)") }
-        rejoin(isSuspecting ? "diverged while catching up, so that this node cannot take over: \(text)" : "diverged: \(text)")
+        rejoin(
+            isSuspecting
+                ? "diverged while catching up, so that this node cannot take over: \(text)" : "diverged: \(text)")
     }
 
     private mutating func rejoin(_ reason: String) {

@@ -32,7 +32,9 @@ extension ReplicaMachine {
     mutating func proceed() {
         guard phase == .apart, !hasEnded else { return }
         if isSuspecting, isDrained {
-            if mutation == .liveWithoutLease { return goLive(epoch: epoch + 1, leaseSent: options.hasStore ? now : nil, members: []) }
+            if mutation == .liveWithoutLease {
+                return goLive(epoch: epoch + 1, leaseSent: options.hasStore ? now : nil, members: [])
+            }
             if options.hasStore { claim() } else { decideAlone() }
         }
         // A live primary may be there after all.
@@ -51,7 +53,8 @@ extension ReplicaMachine {
     /// Without a store nobody can know whether the primary lives.
     private mutating func decideAlone() {
         guard isOrdered || options.isAutomatic else {
-            hindrance = "the primary is not heard and there is no lease store: stop it for certain, then order the take-over"
+            hindrance =
+                "the primary is not heard and there is no lease store: stop it for certain, then order the take-over"
             return
         }
         guard isCounted else {

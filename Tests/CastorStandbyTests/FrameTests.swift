@@ -73,7 +73,8 @@ let sampleMessages: [Message] = [
             let bytes = Frame(epoch: 2, sequence: 3, message: message).bytes
             let covered = Array(bytes[..<32]) + Array(bytes[40...])
             #expect(covered.map(hexadecimal).joined() == golden.filter { $0 != " " })
-            #expect(Array(bytes[32..<40]) == (0..<8).map { UInt8(truncatingIfNeeded: checksum(covered) >> UInt64(8 * $0)) })
+            #expect(
+                Array(bytes[32..<40]) == (0..<8).map { UInt8(truncatingIfNeeded: checksum(covered) >> UInt64(8 * $0)) })
         }
         // XXH3-64 of the first 32 bytes, by libxxhash.
         let leaving = Frame(epoch: 2, sequence: 3, message: .leaving).bytes
@@ -118,7 +119,10 @@ let sampleMessages: [Message] = [
     }
 
     /// A frame whose checksum is right and whose fields are not.
-    private func error(type: UInt16 = 10, version: UInt16 = 1, sequence: UInt64 = 1, length: UInt32? = nil, reserved: UInt32 = 0, body: [UInt8] = [])
+    private func error(
+        type: UInt16 = 10, version: UInt16 = 1, sequence: UInt64 = 1, length: UInt32? = nil, reserved: UInt32 = 0,
+        body: [UInt8] = []
+    )
         -> FrameError?
     {
         var bytes: [UInt8] = Array("CSFT".utf8)

@@ -5,7 +5,9 @@ import Testing
 @Suite struct LeaseTests {
     private let record = LeaseRecord(epoch: 4, holder: 1, members: [5, 6])
 
-    private func after(_ kind: LeaseRequest.Kind, _ epoch: UInt64, by node: NodeID, isExpired: Bool = false) -> LeaseRecord? {
+    private func after(_ kind: LeaseRequest.Kind, _ epoch: UInt64, by node: NodeID, isExpired: Bool = false)
+        -> LeaseRecord?
+    {
         record.after(LeaseRequest(kind, epoch: epoch, sent: 0), by: node, isExpired: isExpired)
     }
 
@@ -19,7 +21,8 @@ import Testing
 
     @Test func onlyMembersTakeOverAndNotBeforeItExpires() {
         #expect(after(.claim(members: nil), 4, by: 5) == nil)
-        #expect(after(.claim(members: nil), 4, by: 5, isExpired: true) == LeaseRecord(epoch: 5, holder: 5, members: [6]))
+        #expect(
+            after(.claim(members: nil), 4, by: 5, isExpired: true) == LeaseRecord(epoch: 5, holder: 5, members: [6]))
         #expect(after(.claim(members: nil), 4, by: 7, isExpired: true) == nil)
         #expect(after(.claim(members: nil), 3, by: 5, isExpired: true) == nil)
         #expect(after(.claim(members: nil), 5, by: 5, isExpired: true) == nil)
@@ -64,6 +67,10 @@ import Testing
         #expect(problem { $0.agreement.window = 0 } != nil)
         #expect(problem { $0.deadline = 0 } != nil)
         #expect(problem { $0.isAutomatic = true } != nil)
-        #expect(problem { $0.isAutomatic = true; $0.hasStore = false } == nil)
+        #expect(
+            problem {
+                $0.isAutomatic = true
+                $0.hasStore = false
+            } == nil)
     }
 }

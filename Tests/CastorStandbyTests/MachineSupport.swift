@@ -18,11 +18,17 @@ struct TestPrimary {
     var epoch: UInt64 = 1
 
     /// A primary that has started, with its lease.
-    init(_ options: StandbyOptions = testOptions(), log: Position = 0, members: [NodeID] = [], previousTerm: UInt64 = 0, epoch: UInt64 = 1) {
+    init(
+        _ options: StandbyOptions = testOptions(), log: Position = 0, members: [NodeID] = [], previousTerm: UInt64 = 0,
+        epoch: UInt64 = 1
+    ) {
         machine = PrimaryMachine(id: TestPrimary.id, log: 7, options: options)
         self.epoch = epoch
         _ = machine.handle(
-            .started(.init(epoch: epoch, leaseSent: options.hasStore ? now : nil, members: members, written: log, previousTerm: previousTerm)),
+            .started(
+                .init(
+                    epoch: epoch, leaseSent: options.hasStore ? now : nil, members: members, written: log,
+                    previousTerm: previousTerm)),
             at: now)
     }
 
@@ -41,7 +47,8 @@ struct TestPrimary {
     }
 
     mutating func acknowledges(_ received: Position, _ consumed: Position, _ link: Link) -> [PrimaryMachine.Action] {
-        receives(.acknowledgement(Acknowledgement(received: received, consumed: consumed, credit: consumed + 1000)), link)
+        receives(
+            .acknowledgement(Acknowledgement(received: received, consumed: consumed, credit: consumed + 1000)), link)
     }
 
     func hello(_ who: NodeID, at position: Position = 0, term: UInt64 = 0, log: UInt64 = 7) -> Message {
@@ -69,7 +76,9 @@ struct TestReplica {
     var now: Milliseconds = 50_000
     var epoch: UInt64 = 3
 
-    init(_ options: StandbyOptions = testOptions()) { machine = ReplicaMachine(id: TestReplica.id, log: 7, options: options) }
+    init(_ options: StandbyOptions = testOptions()) {
+        machine = ReplicaMachine(id: TestReplica.id, log: 7, options: options)
+    }
 
     /// What it does, without acknowledgements.
     mutating func does(_ input: ReplicaMachine.Input, after pause: Milliseconds = 0) -> [ReplicaMachine.Action] {
@@ -80,7 +89,9 @@ struct TestReplica {
         }
     }
 
-    mutating func receives(_ message: Message, _ link: Link = 1, epoch: UInt64? = nil, after pause: Milliseconds = 0) -> [ReplicaMachine.Action] {
+    mutating func receives(_ message: Message, _ link: Link = 1, epoch: UInt64? = nil, after pause: Milliseconds = 0)
+        -> [ReplicaMachine.Action]
+    {
         does(.received(Frame(epoch: epoch ?? self.epoch, sequence: 0, message: message), link), after: pause)
     }
 
@@ -89,14 +100,20 @@ struct TestReplica {
         _ = does(.opened(link))
         _ = receives(.welcome(Welcome(who: 1, term: term, agreed: machine.received)), link)
         let more = log - machine.received
-        if more > 0 { _ = receives(.log(position: machine.received, bytes: [UInt8](repeating: 0, count: Int(more))), link) }
+        if more > 0 {
+            _ = receives(.log(position: machine.received, bytes: [UInt8](repeating: 0, count: Int(more))), link)
+        }
         _ = does(.consumed(upTo: log))
         _ = receives(.heartbeat(Heartbeat(clock: 0, written: log, isCounted: true)), link)
     }
 
-    func claim(_ epoch: UInt64) -> ReplicaMachine.Action { .lease(LeaseRequest(.claim(members: nil), epoch: epoch, sent: now)) }
+    func claim(_ epoch: UInt64) -> ReplicaMachine.Action {
+        .lease(LeaseRequest(.claim(members: nil), epoch: epoch, sent: now))
+    }
 
-    mutating func hears(_ answer: LeaseAnswer, after pause: Milliseconds = 0) -> [ReplicaMachine.Action] { does(.lease(answer), after: pause) }
+    mutating func hears(_ answer: LeaseAnswer, after pause: Milliseconds = 0) -> [ReplicaMachine.Action] {
+        does(.lease(answer), after: pause)
+    }
 }
 
 extension [PrimaryMachine.Action] {

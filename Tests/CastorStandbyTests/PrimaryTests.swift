@@ -40,7 +40,10 @@ import Testing
         #expect(primary.acknowledges(100, 100, 1) == [])
         _ = primary.receives(primary.hello(6), 2)
         // The second one is waited for as soon as it is near, and counts once the store knows.
-        #expect(primary.acknowledges(50, 50, 2).done == [.lease(LeaseRequest(.claim(members: [5, 6]), epoch: 2, sent: primary.now))])
+        #expect(
+            primary.acknowledges(50, 50, 2).done == [
+                .lease(LeaseRequest(.claim(members: [5, 6]), epoch: 2, sent: primary.now))
+            ])
         #expect(primary.acknowledges(100, 100, 2) == [])
         #expect(primary.storeConfirms([5, 6]).done.last == .release(upTo: 100))
         _ = primary.does(.grew(to: 200))
@@ -75,12 +78,16 @@ import Testing
         var renewals = 0
         for _ in 0..<100 {
             primary.now += 10
-            renewals += primary.machine.handle(.tick, at: primary.now).count { $0 == .lease(LeaseRequest(.renew, epoch: 1, sent: primary.now)) }
+            renewals += primary.machine.handle(.tick, at: primary.now).count {
+                $0 == .lease(LeaseRequest(.renew, epoch: 1, sent: primary.now))
+            }
         }
         #expect(renewals == 4)
         #expect(primary.does(.lease(.unreachable)) == [.say("the lease store cannot be reached")])
         #expect(primary.does(.lease(.unreachable)) == [])
-        #expect(primary.machine.handle(.tick, at: primary.now + 20).contains(.lease(LeaseRequest(.renew, epoch: 1, sent: primary.now + 20))))
+        #expect(
+            primary.machine.handle(.tick, at: primary.now + 20).contains(
+                .lease(LeaseRequest(.renew, epoch: 1, sent: primary.now + 20))))
     }
 
     @Test func higherEpochIsTheEnd() {
@@ -93,18 +100,25 @@ import Testing
 
         var told = TestPrimary()
         _ = told.does(.opened(1))
-        #expect(told.receives(told.hello(6), 1, epoch: 2) == [.silence(isForGood: true), .stop("a replica knows of a newer primary (epoch 2)")])
+        #expect(
+            told.receives(told.hello(6), 1, epoch: 2) == [
+                .silence(isForGood: true), .stop("a replica knows of a newer primary (epoch 2)"),
+            ])
 
         // Of another log's epochs it learns nothing.
         var other = TestPrimary()
-        #expect(other.receives(other.hello(6, log: 8), 1, epoch: 99).first == .send(.refuse("that is another program's log"), epoch: 1, 1))
+        #expect(
+            other.receives(other.hello(6, log: 8), 1, epoch: 99).first
+                == .send(.refuse("that is another program's log"), epoch: 1, 1))
 
         // Its own claim may have been granted already, and a replica may know.
         var claiming = TestPrimary()
         _ = claiming.receives(claiming.hello(5), 1)
         _ = claiming.acknowledges(0, 0, 1)
         #expect(claiming.machine.pending == [5])
-        #expect(claiming.receives(claiming.hello(6), 2, epoch: 2).done.first == .send(.welcome(Welcome(who: 1, term: 1, agreed: 0)), epoch: 1, 2))
+        #expect(
+            claiming.receives(claiming.hello(6), 2, epoch: 2).done.first
+                == .send(.welcome(Welcome(who: 1, term: 1, agreed: 0)), epoch: 1, 2))
         #expect(claiming.does(.lease(.refused(LeaseRecord(epoch: 2, holder: 1, members: [5])))) == [])
     }
 
@@ -120,11 +134,15 @@ import Testing
         #expect(primary.does(.tick, after: 1).done == [claim])
         // Until then nothing leaves; what it acknowledges still counts.
         #expect(primary.does(.tick, after: 10) == [])
-        #expect(primary.does(.tick, after: 10).done == [.lease(LeaseRequest(.claim(members: []), epoch: 2, sent: primary.now))])
+        #expect(
+            primary.does(.tick, after: 10).done == [
+                .lease(LeaseRequest(.claim(members: []), epoch: 2, sent: primary.now))
+            ])
         let actions = primary.storeConfirms([])
         #expect(
             actions.done == [
-                .drop(5, "it acknowledged nothing for 500 ms"), .send(.refuse("dropped: it acknowledged nothing for 500 ms"), epoch: 3, 1),
+                .drop(5, "it acknowledged nothing for 500 ms"),
+                .send(.refuse("dropped: it acknowledged nothing for 500 ms"), epoch: 3, 1),
                 .disconnect(1), .gate(openUntil: primary.now + 1000), .release(upTo: 100),
             ])
         #expect(actions.contains(.say("UNPROTECTED: outputs wait for no replica")))
@@ -189,7 +207,11 @@ import Testing
         _ = primary.does(.grew(to: 100))
         _ = primary.does(.queued(position: 100))
         let actions = primary.does(.tick, after: 500)
-        #expect(actions.contains(.say("UNPROTECTED: outputs wait for no replica; without a lease store, what was dropped must not take over")))
+        #expect(
+            actions.contains(
+                .say(
+                    "UNPROTECTED: outputs wait for no replica; without a lease store, what was dropped must not take over"
+                )))
         #expect(actions.last == .release(upTo: 100))
     }
 
@@ -197,7 +219,8 @@ import Testing
         var primary = TestPrimary()
         _ = primary.does(.grew(to: 10))
         #expect(primary.does(.queued(position: 10)) == [])
-        #expect(primary.does(.tick, after: 500) == [.say("UNPROTECTED: outputs wait for no replica"), .release(upTo: 10)])
+        #expect(
+            primary.does(.tick, after: 500) == [.say("UNPROTECTED: outputs wait for no replica"), .release(upTo: 10)])
         #expect(primary.does(.queued(position: 10)) == [.release(upTo: 10)])
         // After a take-over clients are not made to wait for a replica that nobody has started.
         var taken = TestPrimary(log: 50, previousTerm: 1, epoch: 4)
@@ -254,7 +277,8 @@ import Testing
         #expect(refusal(primary.acknowledges(100, 49, 1)) == "an acknowledgement that cannot be")
         #expect(refusal(primary.receives(primary.hello(5, at: 60, term: 1), 1)) == "it lost what it had acknowledged")
         _ = primary.receives(primary.hello(6), 1)
-        #expect(refusal(primary.receives(.welcome(Welcome(who: 1, term: 1, agreed: 1)), 1)) == "a replica sends no welcome")
+        #expect(
+            refusal(primary.receives(.welcome(Welcome(who: 1, term: 1, agreed: 1)), 1)) == "a replica sends no welcome")
     }
 
     // MARK: - Ends
@@ -268,9 +292,11 @@ import Testing
         #expect(primary.does(.tick, after: 10).done == [])
         // The last output first.
         #expect(primary.acknowledges(100, 95, 1) == [.release(upTo: 90)])
-        let release = PrimaryMachine.Action.lease(LeaseRequest(.release(hasEnded: true), epoch: 2, sent: primary.now + 10))
+        let release = PrimaryMachine.Action.lease(
+            LeaseRequest(.release(hasEnded: true), epoch: 2, sent: primary.now + 10))
         #expect(primary.does(.tick, after: 10) == [.send(.ended(length: 100), epoch: 2, 1), release])
-        let actions = primary.does(.lease(.granted(LeaseRecord(epoch: 2, holder: 1, members: [5], hasEnded: true), sent: primary.now)))
+        let actions = primary.does(
+            .lease(.granted(LeaseRecord(epoch: 2, holder: 1, members: [5], hasEnded: true), sent: primary.now)))
         #expect(actions == [.disconnect(1), .stop("the program has ended")])
     }
 

@@ -13,11 +13,15 @@ import Testing
         #expect(replica.does(.tick) == [.connect])
         #expect(replica.does(.tick, after: 10) == [])
         #expect(replica.does(.tick, after: 40) == [.connect])
-        let hello = Hello(who: TestReplica.id, log: 7, term: 0, position: 0, agreement: replica.machine.options.agreement)
+        let hello = Hello(
+            who: TestReplica.id, log: 7, term: 0, position: 0, agreement: replica.machine.options.agreement)
         #expect(replica.does(.opened(1)) == [.send(.hello(hello), epoch: 0, 1)])
         let actions = replica.machine.handle(
-            .received(Frame(epoch: 3, sequence: 0, message: .welcome(Welcome(who: 1, term: 3, agreed: 0))), 1), at: replica.now)
-        #expect(actions.contains(.send(.acknowledgement(Acknowledgement(received: 0, consumed: 0, credit: 1000)), epoch: 3, 1)))
+            .received(Frame(epoch: 3, sequence: 0, message: .welcome(Welcome(who: 1, term: 3, agreed: 0))), 1),
+            at: replica.now)
+        #expect(
+            actions.contains(
+                .send(.acknowledgement(Acknowledgement(received: 0, consumed: 0, credit: 1000)), epoch: 3, 1)))
         #expect(replica.receives(.manifest([1, 2])) == [.storeManifest([1, 2])])
         #expect(replica.receives(.log(position: 0, bytes: [9, 8, 7])) == [.store(position: 0, bytes: [9, 8, 7])])
         #expect(replica.machine.received == 3)
@@ -27,8 +31,13 @@ import Testing
     @Test func acknowledgesWhatItHasDone() {
         var replica = TestReplica()
         replica.follow(log: 100)
-        func acknowledgement(_ received: Position, _ consumed: Position, _ credit: Position) -> [ReplicaMachine.Action] {
-            [.send(.acknowledgement(Acknowledgement(received: received, consumed: consumed, credit: credit)), epoch: 3, 1)]
+        func acknowledgement(_ received: Position, _ consumed: Position, _ credit: Position) -> [ReplicaMachine.Action]
+        {
+            [
+                .send(
+                    .acknowledgement(Acknowledgement(received: received, consumed: consumed, credit: credit)), epoch: 3,
+                    1)
+            ]
         }
         _ = replica.receives(.log(position: 100, bytes: [UInt8](repeating: 0, count: 900)))
         #expect(replica.machine.handle(.consumed(upTo: 400), at: replica.now) == acknowledgement(1000, 400, 1400))
@@ -47,7 +56,8 @@ import Testing
         // Replayed: the store is asked at once, since the primary may have released its lease.
         #expect(replica.does(.idle(received: 100)) == [replica.claim(3)])
         let actions = replica.hears(.granted(won, sent: replica.now), after: 3)
-        let start = PrimaryMachine.Start(epoch: 4, leaseSent: replica.now - 3, members: [], written: 100, previousTerm: 3)
+        let start = PrimaryMachine.Start(
+            epoch: 4, leaseSent: replica.now - 3, members: [], written: 100, previousTerm: 3)
         #expect(actions.done == [.goLive(start)])
         #expect(replica.does(.tick, after: 1000) == [])
     }
@@ -76,7 +86,10 @@ import Testing
         // Three bytes are no chunk.
         #expect(replica.does(.idle(received: 103)) == [replica.claim(3)])
         let actions = replica.hears(.granted(won, sent: replica.now))
-        #expect(actions.done == [.goLive(.init(epoch: 4, leaseSent: replica.now, members: [], written: 100, previousTerm: 3))])
+        #expect(
+            actions.done == [
+                .goLive(.init(epoch: 4, leaseSent: replica.now, members: [], written: 100, previousTerm: 3))
+            ])
     }
 
     @Test func refusedWhileThePrimaryLives() {
@@ -107,7 +120,10 @@ import Testing
         #expect(replica.does(.idle(received: 150)) == [replica.claim(4)])
         let record = LeaseRecord(epoch: 5, holder: TestReplica.id)
         let actions = replica.hears(.granted(record, sent: replica.now))
-        #expect(actions.done == [.goLive(.init(epoch: 5, leaseSent: replica.now, members: [], written: 150, previousTerm: 3))])
+        #expect(
+            actions.done == [
+                .goLive(.init(epoch: 5, leaseSent: replica.now, members: [], written: 150, previousTerm: 3))
+            ])
     }
 
     @Test func grantThatIsTooOldIsAskedForAgain() {
@@ -125,7 +141,9 @@ import Testing
         #expect(replica.receives(.refuse("dropped: slow"), epoch: 4).done == [.disconnect(1), .drain])
         #expect(replica.does(.idle(received: 100)) == [replica.claim(4)])
         _ = replica.hears(.refused(LeaseRecord(epoch: 4, holder: 1, members: [])), after: 2)
-        #expect(replica.machine.hindrance == "the lease store does not list this replica: others went on without it (epoch 4)")
+        #expect(
+            replica.machine.hindrance
+                == "the lease store does not list this replica: others went on without it (epoch 4)")
         // Now and then it asks again; the store's answer is the same.
         #expect(replica.does(.tick, after: 1000).done == [.connect])
         #expect(replica.does(.tick, after: 60).done == [replica.claim(4), .connect])
@@ -134,7 +152,10 @@ import Testing
     @Test func staleEpochIsNotFollowed() {
         var replica = TestReplica()
         replica.follow()
-        #expect(replica.receives(.heartbeat(Heartbeat(clock: 0, written: 0, isCounted: true)), epoch: 2).done == [.disconnect(1), .drain])
+        #expect(
+            replica.receives(.heartbeat(Heartbeat(clock: 0, written: 0, isCounted: true)), epoch: 2).done == [
+                .disconnect(1), .drain,
+            ])
     }
 
     @Test func ordered() {
@@ -143,7 +164,8 @@ import Testing
         replica.follow()
         #expect(replica.does(.takeOver).done == [.disconnect(1), .drain])
         #expect(replica.does(.idle(received: 100)) == [replica.claim(3)])
-        #expect(replica.hears(.refused(held)).contains(.say("cannot take over: another node holds the lease (epoch 3)")))
+        #expect(
+            replica.hears(.refused(held)).contains(.say("cannot take over: another node holds the lease (epoch 3)")))
     }
 
     // MARK: - Without a store
@@ -177,7 +199,9 @@ import Testing
         _ = replica.receives(.heartbeat(Heartbeat(clock: 0, written: 0, isCounted: false)))
         _ = replica.does(.closed(1))
         _ = replica.does(.idle(received: 100))
-        #expect(replica.does(.takeOver).contains(.say("outputs did not wait for this replica: it may not know all that has left")))
+        #expect(
+            replica.does(.takeOver).contains(
+                .say("outputs did not wait for this replica: it may not know all that has left")))
         #expect(replica.machine.phase == .apart)
     }
 
@@ -196,7 +220,10 @@ import Testing
         late.follow()
         _ = late.does(.closed(1))
         _ = late.does(.idle(received: 100))
-        #expect(late.hears(.refused(LeaseRecord(epoch: 3, holder: 1, members: [5], hasEnded: true))) == [.stop("the program has ended")])
+        #expect(
+            late.hears(.refused(LeaseRecord(epoch: 3, holder: 1, members: [5], hasEnded: true))) == [
+                .stop("the program has ended")
+            ])
     }
 
     @Test func primaryGivesTheProgramAway() {
@@ -210,14 +237,17 @@ import Testing
         var replica = TestReplica()
         replica.follow()
         #expect(
-            replica.does(.diverged("event 12")).done == [.send(.diverged("event 12"), epoch: 3, 1), .disconnect(1), .rejoin("diverged: event 12")])
+            replica.does(.diverged("event 12")).done == [
+                .send(.diverged("event 12"), epoch: 3, 1), .disconnect(1), .rejoin("diverged: event 12"),
+            ])
         #expect(replica.does(.tick, after: 1000) == [])
     }
 
     @Test func diskIsFull() {
         var replica = TestReplica()
         replica.follow()
-        #expect(replica.does(.failed("disk full")) == [.send(.leaving, epoch: 3, 1), .disconnect(1), .stop("disk full")])
+        #expect(
+            replica.does(.failed("disk full")) == [.send(.leaving, epoch: 3, 1), .disconnect(1), .stop("disk full")])
     }
 
     @Test func anotherPrimarysLog() {
@@ -231,14 +261,19 @@ import Testing
         #expect(replica.receives(.welcome(Welcome(who: 2, term: 6, agreed: 101)), 2, epoch: 6).done == [.disconnect(2)])
         _ = replica.does(.idle(received: 103))
         _ = replica.does(.opened(2))
-        #expect(replica.receives(.welcome(Welcome(who: 2, term: 6, agreed: 101)), 2, epoch: 6).done == [.truncate(to: 101)])
+        #expect(
+            replica.receives(.welcome(Welcome(who: 2, term: 6, agreed: 101)), 2, epoch: 6).done == [.truncate(to: 101)])
         #expect(replica.machine.received == 101)
         #expect(replica.machine.term == 6)
         // What was replayed cannot be.
         _ = replica.does(.closed(2))
         _ = replica.does(.opened(3))
         let actions = replica.receives(.welcome(Welcome(who: 3, term: 7, agreed: 99)), 3, epoch: 7)
-        #expect(actions.done == [.send(.leaving, epoch: 7, 3), .disconnect(3), .rejoin("the primary's log is another one from byte 99 on")])
+        #expect(
+            actions.done == [
+                .send(.leaving, epoch: 7, 3), .disconnect(3),
+                .rejoin("the primary's log is another one from byte 99 on"),
+            ])
     }
 
     @Test func brokenLogIsNotBelieved() {

@@ -56,7 +56,9 @@ struct Schedule {
         options.nearness = random.of([20, 200, 1 << 20])
         sendsBytes = random.chance(10)
         tick = Microseconds(options.agreement.heartbeat) * 1000
-        for _ in 0...replicas { clocks.append(Clock(offset: random.in(1_000_000...90_000_000), rate: random.in(-9_900...9_900))) }
+        for _ in 0...replicas {
+            clocks.append(Clock(offset: random.in(1_000_000...90_000_000), rate: random.in(-9_900...9_900)))
+        }
         for _ in 0...replicas { reports.append(random.chance(10) ? 300_000 : random.of([0, 2000])) }
         storeRate = random.in(-9_900...9_900)
         setEnd()
@@ -124,7 +126,10 @@ struct Schedule {
     }
 
     private func drawTrap(_ random: inout Random) -> Trap {
-        let kind: Trap.Kind = random.chance(50) ? .crash(restart: random.chance(50) ? random.duration(1000...500_000) : nil) : .pause(random.duration(2_000...700_000))
+        let kind: Trap.Kind =
+            random.chance(50)
+            ? .crash(restart: random.chance(50) ? random.duration(1000...500_000) : nil)
+            : .pause(random.duration(2_000...700_000))
         return Trap(step: 1 + random.below(120), after: random.below(4), kind: kind)
     }
 }
@@ -155,13 +160,17 @@ extension Simulator {
         case .takeOver(let i): step(nodes[i], .takeOver)
         case .leave: for node in nodes where node.primary != nil && !node.isPaused { step(node, .leave) }
         case .programEnds:
-            guard let node = nodes.first(where: { $0.primary != nil && $0.canSend(now) && !$0.isPaused }) else { return }
+            guard let node = nodes.first(where: { $0.primary != nil && $0.canSend(now) && !$0.isPaused }) else {
+                return
+            }
             hasProgramEnded = true
             step(node, .ended)
         }
     }
 
-    private func cut(_ i: Int, _ j: Int, _ duration: Microseconds) { nodes[i].cutUntil[j] = max(nodes[i].cutUntil[j], now + duration) }
+    private func cut(_ i: Int, _ j: Int, _ duration: Microseconds) {
+        nodes[i].cutUntil[j] = max(nodes[i].cutUntil[j], now + duration)
+    }
 
     func heal() {
         tell("everything is healed")

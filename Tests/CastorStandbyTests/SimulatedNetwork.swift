@@ -62,11 +62,15 @@ extension Simulator {
         let link = links[link]
         guard let side = link.side(node), link.isOpen[side] else { return }
         if case .acknowledgement(let it) = message {
-            if it.received < link.lastReceived || it.consumed < link.lastConsumed { fail("no way back: \(it) after \(link.lastReceived)") }
+            if it.received < link.lastReceived || it.consumed < link.lastConsumed {
+                fail("no way back: \(it) after \(link.lastReceived)")
+            }
             (link.lastReceived, link.lastConsumed) = (it.received, it.consumed)
             if it.received > node.log.count || it.consumed > node.consumed { fail("no way back: \(it) is not true") }
         }
-        guard schedule.sendsBytes else { return push(link, 1 - side, .frame(Frame(epoch: epoch, sequence: 0, message: message))) }
+        guard schedule.sendsBytes else {
+            return push(link, 1 - side, .frame(Frame(epoch: epoch, sequence: 0, message: message)))
+        }
         var bytes = link.writers[side].bytes(of: message, epoch: epoch)[...]
         while !bytes.isEmpty {
             let count = random.chance(70) ? bytes.count : 1 + random.below(bytes.count)
@@ -108,7 +112,11 @@ extension Simulator {
         guard link.isOpen[direction], link.side(node) == direction else { return }
         switch item {
         case .opened:
-            if node.primary != nil { step(node, PrimaryMachine.Input.opened(link.number)) } else { step(node, ReplicaMachine.Input.opened(link.number)) }
+            if node.primary != nil {
+                step(node, PrimaryMachine.Input.opened(link.number))
+            } else {
+                step(node, ReplicaMachine.Input.opened(link.number))
+            }
         case .frame(let frame): receive(node, frame, link)
         case .bytes(let bytes):
             link.readers[direction].append(bytes)
@@ -119,7 +127,11 @@ extension Simulator {
             }
         case .end:
             link.isOpen[direction] = false
-            if node.primary != nil { step(node, PrimaryMachine.Input.closed(link.number)) } else { step(node, ReplicaMachine.Input.closed(link.number)) }
+            if node.primary != nil {
+                step(node, PrimaryMachine.Input.closed(link.number))
+            } else {
+                step(node, ReplicaMachine.Input.closed(link.number))
+            }
         }
     }
 

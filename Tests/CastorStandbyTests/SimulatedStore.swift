@@ -55,6 +55,10 @@ extension Simulator {
 
     func leaseAnswer(_ node: Node, _ answer: LeaseAnswer) {
         tell("node \(node.index) hears from the store: \(answer)")
-        if node.primary != nil { step(node, PrimaryMachine.Input.lease(answer)) } else { step(node, ReplicaMachine.Input.lease(answer)) }
+        if node.primary != nil {
+            step(node, PrimaryMachine.Input.lease(answer))
+        } else {
+            step(node, ReplicaMachine.Input.lease(answer))
+        }
     }
 }

@@ -56,7 +56,9 @@ private struct Tally {
             tally.expect(what, atLeast: permille)
         }
         // The others are served again.
-        #expect((tally.seen["no service"] ?? 0) * 4 < tally.schedules, "\(tally.seen["no service"] ?? 0) schedules end without service")
+        #expect(
+            (tally.seen["no service"] ?? 0) * 4 < tally.schedules,
+            "\(tally.seen["no service"] ?? 0) schedules end without service")
     }
 
     /// A node dies, or stops for a while, in each of its steps, before, between and after what it does in it.

@@ -113,9 +113,14 @@ final class Simulator {
         case .replayed(let index, let run, let consumed, let idleAt):
             let node = nodes[index]
             guard node.run == run else { return }
-            if node.isPaused { node.held.append(.replayed(consumed, idleAt: idleAt)) } else { replayed(node, consumed, idleAt: idleAt) }
+            if node.isPaused {
+                node.held.append(.replayed(consumed, idleAt: idleAt))
+            } else {
+                replayed(node, consumed, idleAt: idleAt)
+            }
         case .storeRequest(let request): storeTakes(request)
-        case .storeAnswer(let index, let run, let answer): if nodes[index].run == run { leaseAnswer(nodes[index], answer) }
+        case .storeAnswer(let index, let run, let answer):
+            if nodes[index].run == run { leaseAnswer(nodes[index], answer) }
         case .request(let index, let number): request(nodes[index], number)
         case .answer(let number, let count): answer(number, count)
         case .clientRetry: retryRequest()
@@ -151,7 +156,9 @@ final class Simulator {
     func perform(_ node: Node, primary actions: ArraySlice<PrimaryMachine.Action>, _ trap: Trap?) {
         let run = node.run
         for i in actions.indices {
-            if let trap, i - actions.startIndex == trap.after { return spring(trap, node, .primaryActions(actions[i...])) }
+            if let trap, i - actions.startIndex == trap.after {
+                return spring(trap, node, .primaryActions(actions[i...]))
+            }
             perform(node, actions[i])
             if node.run != run || node.isDown { return }
         }
@@ -161,7 +168,9 @@ final class Simulator {
     func perform(_ node: Node, replica actions: ArraySlice<ReplicaMachine.Action>, _ trap: Trap?) {
         let run = node.run
         for i in actions.indices {
-            if let trap, i - actions.startIndex == trap.after { return spring(trap, node, .replicaActions(actions[i...])) }
+            if let trap, i - actions.startIndex == trap.after {
+                return spring(trap, node, .replicaActions(actions[i...]))
+            }
             perform(node, actions[i])
             if node.run != run || node.isDown { return }
         }
@@ -187,12 +196,16 @@ final class Simulator {
         for node in up {
             let isEntitled: Bool
             if schedule.options.hasStore {
-                isEntitled = store.record.holder == node.id && node.primary != nil || node.replica != nil && store.record.members.contains(node.id)
+                isEntitled =
+                    store.record.holder == node.id && node.primary != nil
+                    || node.replica != nil && store.record.members.contains(node.id)
             } else {
                 isEntitled = node.primary != nil
             }
             if isEntitled, !store.record.hasEnded || !schedule.options.hasStore {
-                return fail("liveness: node \(node.index) could serve the client and does not: \(node.hindrance ?? "it does not say why")")
+                return fail(
+                    "liveness: node \(node.index) could serve the client and does not: \(node.hindrance ?? "it does not say why")"
+                )
             }
             if node.hindrance == nil { return fail("liveness: node \(node.index) serves nobody and does not say why") }
         }

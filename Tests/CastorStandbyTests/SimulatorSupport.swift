@@ -91,7 +91,9 @@ struct EventQueue {
             var i = 0
             while true {
                 var least = i
-                for child in [2 * i + 1, 2 * i + 2] where child < heap.count && heap[child].isBefore(heap[least]) { least = child }
+                for child in [2 * i + 1, 2 * i + 2] where child < heap.count && heap[child].isBefore(heap[least]) {
+                    least = child
+                }
                 if least == i { break }
                 heap.swapAt(i, least)
                 i = least
