@@ -6,13 +6,18 @@
 #include <pty.h>
 #include <utmpx.h>
 
+// ttyname's result lies in memory that all threads share.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void *body(void *argument) {
     int master, slave;
-    char name[64];
+    char name[64], other[64];
     if (openpty(&master, &slave, NULL, NULL, NULL) == 0) {
-        const char *other = ttyname(slave);
-        printf("%d: %s %s\n", (int)(intptr_t)argument, ptsname_r(master, name, sizeof name) == 0 ? name : "?",
-               other ? other : "?");
+        pthread_mutex_lock(&lock);
+        const char *shared = ttyname(slave);
+        snprintf(other, sizeof other, "%s", shared ? shared : "?");
+        pthread_mutex_unlock(&lock);
+        printf("%d: %s %s\n", (int)(intptr_t)argument, ptsname_r(master, name, sizeof name) == 0 ? name : "?", other);
         close(master), close(slave);
     }
     void *frames[16];
