@@ -73,7 +73,7 @@ extension Integration {
         func manyPairsInARow(_ guest: AtomicGuest, threads: Int) throws {
             var random = Random("atomics in a row \(guest.testDescription) \(threads)")
             if !Series.isSoak, random.below(40) != 0 { return }
-            guard Series.includes("\(guest.testDescription) \(threads)") else { return }
+            guard Series.includes("\(guest.testDescription) \(threads)", of: guest.name) else { return }
             guard try guest.isBuilt else { return }
             for pair in 0..<Series.count(soak: 100, reduced: 5) {
                 let workspace = try Workspace()

@@ -60,7 +60,7 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 /// CASTOR_SOAK=1 runs the full series; without it they are short. CASTOR_PART=2/3 runs the second of three equal parts of the longest,
-/// so that several runs, on one machine or on several, can share them.
+/// so that several runs, on one machine or on several, can share them; CASTOR_GUESTS=rcu,seqlock those of the named guests alone.
 enum Series {
     static let isSoak = ProcessInfo.processInfo.environment["CASTOR_SOAK"] == "1"
     static func count(soak: Int, reduced: Int) -> Int { isSoak ? soak : reduced }
@@ -71,8 +71,10 @@ enum Series {
         precondition(words.count == 2 && words[0] >= 1 && words[0] <= words[1], "CASTOR_PART=\(text) is no part like 2/3")
         return (words[0] - 1, words[1])
     }()
-    /// Whether a case belongs to this run's part. Its text alone decides (FNV-1a).
-    static func includes(_ text: String) -> Bool {
+    private static let guests = ProcessInfo.processInfo.environment["CASTOR_GUESTS"]?.split(separator: ",").map(String.init)
+    /// Whether a guest's case belongs to this run's part. Its text alone decides (FNV-1a).
+    static func includes(_ text: String, of guest: String) -> Bool {
+        if let guests, !guests.contains(guest) { return false }
         guard let part else { return true }
         let hash = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         return (hash >> 32) % part.of == part.number
