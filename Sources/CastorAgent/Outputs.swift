@@ -1,4 +1,4 @@
-/// Outputs that wait for a standby: how far each ring is in the log at each of its positions, and so which of them may go when the
+/// Outputs that wait for a standby, TCP's acknowledgements among them: how far each ring is in the log at each of its positions, and so which of them may go when the
 /// standby has the log up to there. Used by any thread.
 import CTSXShim
 import CastorLog
@@ -15,15 +15,20 @@ final class Outputs: @unchecked Sendable {
     private struct Mark {
         var position: UInt64
         var lines: [Line]
+        var changes: [ConnectionWatch.Change]
     }
 
     private let segment: Segment
+    private let connections: ConnectionWatch
     private let monitor = Monitor()
     private var marks: [Mark] = []
     private var first = 0
     private var released: UInt64 = 0
 
-    init(segment: Segment) { self.segment = segment }
+    init(segment: Segment, connections: ConnectionWatch) {
+        self.segment = segment
+        self.connections = connections
+    }
 
     /// Events are let out only once they are acknowledged, from now on.
     func begin() { castor_store32(castor_segment_committing(segment.base), 1) }
@@ -35,12 +40,19 @@ final class Outputs: @unchecked Sendable {
         for i in 0..<segment.ringsUsed { wake(segment.ring(i)) }
     }
 
-    /// Up to `position` the log has these lines.
-    func mark(_ position: UInt64, _ lines: [Line]) {
+    /// Up to `position` the log has these lines, and what led to these changes.
+    func mark(_ position: UInt64, _ lines: [Line], _ changes: [ConnectionWatch.Change]) {
         monitor.lock()
         defer { monitor.unlock() }
-        if position <= released { return lines.forEach(acknowledge) }
-        marks.append(Mark(position: position, lines: lines))
+        let mark = Mark(position: position, lines: lines, changes: changes)
+        if position <= released { return pass(mark) }
+        marks.append(mark)
+    }
+
+    /// The gate first: what the program sends next is to pass it.
+    private func pass(_ mark: Mark) {
+        connections.pass(mark.changes)
+        mark.lines.forEach(acknowledge)
     }
 
     /// Lets out what follows from the log up to `position`.
@@ -49,7 +61,7 @@ final class Outputs: @unchecked Sendable {
         defer { monitor.unlock() }
         released = max(released, position)
         while first < marks.count, marks[first].position <= position {
-            marks[first].lines.forEach(acknowledge)
+            pass(marks[first])
             first += 1
         }
         if first == marks.count || first > 1024 {

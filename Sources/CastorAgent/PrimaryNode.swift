@@ -4,6 +4,7 @@
 import CTSXShim
 import CastorLog
 import CastorStandby
+import CastorTCP
 import Glibc
 
 final class PrimaryNode: @unchecked Sendable {
@@ -19,11 +20,15 @@ final class PrimaryNode: @unchecked Sendable {
     /// Of the log's events file, to be sent.
     private let events: Int32
 
-    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64) {
+    /// TCP connections of the program.
+    let watch: ConnectionWatch
+
+    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?) {
         self.options = options
         self.control = control
         self.directory = directory
-        outputs = Outputs(segment: segment)
+        watch = ConnectionWatch(segment: segment, gate: gate)
+        outputs = Outputs(segment: segment, connections: watch)
         machine = PrimaryMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
         outputs.begin()
@@ -43,8 +48,8 @@ final class PrimaryNode: @unchecked Sendable {
     func manifestChanged() { handle(.manifestChanged) }
 
     /// Outputs wait; the log has what led to them up to `position`.
-    func wait(_ lines: [Outputs.Line], at position: UInt64) {
-        outputs.mark(position, lines)
+    func wait(_ lines: [Outputs.Line], _ changes: [ConnectionWatch.Change], at position: UInt64) {
+        outputs.mark(position, lines, changes)
         handle(.queued(position: position))
     }
 

@@ -63,11 +63,12 @@ final class RecordAgent {
         var ended: Int?
         var hasNoted = false
         while outcome == nil || (!isAbandoned && anyAlive()) {
+            let changes = primary?.watch.look() ?? []  // before the events that they follow from are drained
             let moved = try drainAll()
             seeNewborn()
             receive()
             let now = time(nil)
-            if let primary { try tell(primary, moved) }
+            if let primary { try tell(primary, moved, changes) }
             if now != flushed {  // what is on disk is at most about a second behind
                 flushed = now
                 if log.events != written { try log.flush() }
@@ -83,12 +84,12 @@ final class RecordAgent {
                     noteSurvivors()
                 }
             }
-            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { primary != nil && anyWaits } }
+            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { primary.map { anyWaits || $0.watch.hasChanges } ?? false } }
         }
     }
 
     /// How far the log is, and which outputs wait for a standby to have it.
-    private func tell(_ primary: PrimaryNode, _ moved: UInt64) throws {
+    private func tell(_ primary: PrimaryNode, _ moved: UInt64, _ changes: [ConnectionWatch.Change]) throws {
         if moved > 0 {
             try log.flush()
             primary.grew(to: log.bytesWritten)
@@ -102,7 +103,7 @@ final class RecordAgent {
             told[Int(i)] = head
             lines.append(Outputs.Line(ring: i, stream: ring.pointee.stream, line: head))
         }
-        if !lines.isEmpty { primary.wait(lines, at: log.bytesWritten) }
+        if !lines.isEmpty || !changes.isEmpty { primary.wait(lines, changes, at: log.bytesWritten) }
     }
 
     /// A thread has begun to wait for a standby since the last look.

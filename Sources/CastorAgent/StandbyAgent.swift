@@ -7,6 +7,7 @@
 import CTSXShim
 import CastorLog
 import CastorStandby
+import CastorTCP
 import Glibc
 
 final class StandbyAgent {
@@ -20,6 +21,9 @@ final class StandbyAgent {
     private var reminder = Reminder()
     private var isToGoLive = false
     private var saidEnded = false
+    /// Lets no end of a connection out before the connections are here.
+    private let gate: EgressGate?
+    private var lingering = Lingering()
     /// Streams that were told that they end.
     private var ended: Set<UInt32> = []
     /// Where the log comes from; nil: somebody else writes its file.
@@ -32,6 +36,8 @@ final class StandbyAgent {
         self.segment = segment
         self.control = control
         self.node = node
+        gate = EgressGate(words: CommandLine.arguments, control: control)
+        gate?.blockEnds(true)
         log = try GrowingLog(directory: directory)
         segment.base.pointee.order = CASTOR_ORDER_PARTIAL
         segment.base.pointee.stream_count = 1
@@ -51,6 +57,7 @@ final class StandbyAgent {
             moved += feedAll()
             closure.advance(replayed)
             if moved == 0 { reminder.replaying(segment) }
+            lingering.sweep(segment)
             if castor_load32(castor_report_kind(castor_segment_report(segment.base))) != 0 {
                 node?.diverged("the replay does not do what the log says")
                 control.send("diverged")
@@ -189,13 +196,7 @@ final class StandbyAgent {
 
     /// `start`: what the primary that this becomes knows of others.
     private func goLive(_ start: PrimaryMachine.Start? = nil) throws {
-        if let (address, device) = CommandLine.arguments.pairs("address").first {
-            do throws(SharedAddress.Failure) {
-                try SharedAddress(address, device: device).take()
-            } catch {
-                if case .text(let text) = error { control.send("note \(text)") }
-            }
-        }
+        takeOver()
         let writer = try continueLog()
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
@@ -210,7 +211,8 @@ final class StandbyAgent {
             segment.base.pointee.options |= CASTOR_OPT_COMMIT
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
-                log: standbyName)
+                log: standbyName, gate: gate)
+            gate?.setMode(.guarding)
             primary!.start(start, replicas: replicas)
         }
         segment.base.pointee.mode = CASTOR_MODE_RECORD
@@ -218,6 +220,15 @@ final class StandbyAgent {
         for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }
         control.send("live")
         RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
+    }
+
+    private func takeOver() {
+        do throws(SharedAddress.Failure) {
+            try SharedAddress(words: CommandLine.arguments)?.take()
+        } catch {
+            if case .text(let text) = error { control.send("note \(text)") }
+        }
+        Takeover(segment: segment, gate: gate) { [control] in control.send("note \($0)") }.run()
     }
 
     /// The log without the events that have no place: they did not happen. Chunks that hold such are written anew.

@@ -1,5 +1,6 @@
 /// What castor tells its agent on the command line, beyond the first words: NAME=TEXT.
 import CastorStandby
+import CastorTCP
 import Glibc
 
 extension [String] {
@@ -22,12 +23,37 @@ let standbyName: UInt64 = 1
 extension PrimaryNode {
     /// As `castor ft primary` wants it.
     convenience init(words: [String], segment: Segment, control: Control) {
-        self.init(segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName)
+        let gate = EgressGate(words: words, control: control)
+        self.init(
+            segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate)
+        gate?.setMode(.guarding)
         // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let epoch = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
         start(PrimaryMachine.Start(epoch: epoch, leaseSent: nil), replicas: words.pairs("replica"))
+    }
+}
+
+extension SharedAddress {
+    /// `address=ADDRESS/LENGTH INTERFACE`
+    init?(words: [String]) throws(Failure) {
+        guard let (address, device) = words.pairs("address").first else { return nil }
+        try self.init(address, device: device)
+    }
+}
+
+extension EgressGate {
+    /// Before the shared address: `gate=FILE`. Without it TCP connections do not survive, and castor says so.
+    convenience init?(words: [String], control: Control) {
+        guard let file = words.values("gate").first else { return nil }
+        do {
+            guard let address = try SharedAddress(words: words) else { return nil }
+            try self.init(object: file, device: address.device, address: address.address)
+        } catch {
+            control.send("note TCP connections will not survive: \(error)")
+            return nil
+        }
     }
 }
 

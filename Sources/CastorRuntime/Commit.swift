@@ -31,12 +31,18 @@ enum Disturbance {
 
 /// Before the call is made. False once recording has been given up.
 @inline(never) @_noLocks func commit(_ me: Thread, _ f: Frame) -> Bool {
-    guard castor_load32(castor_segment_committing(segment)) != 0, let ring = me.pointee.ring else { return true }
+    guard let ring = me.pointee.ring else { return true }
+    guard castor_load32(castor_segment_committing(segment)) != 0 else {
+        _ = Connections.ends(f)
+        return true
+    }
     recordBegin(me, f)
     ring.publishCounted()
     ring.leaveLine()
+    let ended = Connections.ends(f)
     ring.pointee.waiting = CASTOR_WAIT_COMMIT
     ring.awaitAcknowledgement(of: ring.pointee.tail)
+    if let ended { awaitGate(ended) }
     ring.pointee.waiting = CASTOR_RUNNING
     return ring.makeRoom()
 }
@@ -55,6 +61,16 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
             sleepOn(address(acknowledged), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
         }
         castor_store32(waiting, 0)
+    }
+}
+
+/// Returns when the gate lets the end of a connection through. The agent learns of it beside the ring: it may come later.
+@_noLocks private func awaitGate(_ connection: Connection) {
+    let word = castor_connection_may_end(connection)
+    while castor_load32(word) == 0, castor_load32(castor_segment_committing(segment)) != 0 {
+        failStop()
+        wakeAgent()
+        sleepOn(address(word), 0, milliseconds: 50)
     }
 }
 

@@ -46,11 +46,14 @@ func castor_goes_live() -> Int32 {
     case CASTOR_AGAIN_TRIES: attemptAgain(f)
     case CASTOR_AGAIN_OPENS: open(me, f, row, entry)
     case CASTOR_AGAIN_PAIR: openPair(me, f, row, entry)
-    case CASTOR_AGAIN_READS: if isWithin(f.pointee.a0) { readAgain(me, f, row, entry) }
+    case CASTOR_AGAIN_READS: if isWithin(f.pointee.a0) { readAgain(me, f, row, entry) } else { Connections.countAgain(f) }
     case CASTOR_AGAIN_WRITES:
+        if !isWithin(f.pointee.a0) { return Connections.countAgain(f) }
         let kind = Descriptors.kind(f.pointee.a0)
         if isWithin(f.pointee.a0), !DescriptorKind.isStandard(kind) { demand(repeated(f), me, f, entry) }
-    case CASTOR_AGAIN_MOVES: if f.pointee.a2 == 0 { kernel(SYS_lseek, f.pointee.a1, UInt64(entry.result), 1) }
+    case CASTOR_AGAIN_MOVES:
+        if !isWithin(f.pointee.a0) { Connections.countAgain(f) }
+        if f.pointee.a2 == 0 { kernel(SYS_lseek, f.pointee.a1, UInt64(entry.result), 1) }
     case CASTOR_AGAIN_ACCEPTS: holdPlace(me, f, entry)
     default: break
     }

@@ -260,7 +260,10 @@ func castor_syscall_exit(_ f: Frame) {
     if f.pointee.nr == UInt64(SYS_shmat) { mapping = Mapping(attaching: f) }
     var measure = Port(measuring: ring)
     visitOutputs(row, f, &measure)
-    let payload = measure.total &+ mapping.length
+    let keepsConnections = me.pointee.disturbed & Disturbance.commit != 0
+    let isConnection = keepsConnections && accepts(f) && Connections.readOut(f)
+    let description = isConnection ? UInt64(MemoryLayout<castor_tcp>.size) : 0
+    let payload = measure.total &+ mapping.length &+ description
     let e = ring.next
     e.pointee.kind = CASTOR_EV_SYSCALL
     e.pointee.nr = UInt16(truncatingIfNeeded: f.pointee.nr)
@@ -272,16 +275,22 @@ func castor_syscall_exit(_ f: Frame) {
     e.pointee.hash = inputs.hash
     e.pointee.value = f.pointee.flags & (Mark.forks | Mark.vforks | Mark.threads) != 0 ? scratch(f)[9] : inputs.value
     e.pointee.payload = UInt32(truncatingIfNeeded: payload)
-    e.pointee.flags = mapping.flags
+    e.pointee.flags = isConnection ? CASTOR_CONNECTION : mapping.flags
     if payload == 0 {
         ring.publishEvent()
     } else {
         var store = Port(storing: ring)
         visitOutputs(row, f, &store)
         mapping.store(&store.writer)
+        store.writer.put(address(Connections.description(f)), description)
         store.writer.finish()
     }
     if changes { Descriptors.apply(row, f) }
+    if keepsConnections {
+        Connections.count(f)
+        Connections.follow(row, f)
+        if isConnection { Connections.open(f) }
+    }
     if f.pointee.nr == UInt64(SYS_mmap) { mapped(f, file: f.pointee.a4 & 0xffff_ffff) }
 }
 
@@ -364,6 +373,9 @@ func castor_syscall_exit(_ f: Frame) {
         } else {
             var port = Port(loading: ring, entry)
             visitOutputs(row, f, &port)
+            if isStandby, entry.flags & CASTOR_CONNECTION != 0 {
+                port.reader.take(address(Connections.description(f)), UInt64(MemoryLayout<castor_tcp>.size))
+            }
             port.reader.finish()
             if isLenient { exchangeTokens(f) }
             if isTotal { passTotal() }
@@ -372,7 +384,15 @@ func castor_syscall_exit(_ f: Frame) {
     if isStandby { makeAgain(me, f, row, entry) }
     passTurn(entry.shard)
     if changesDescriptors(row, f) { Descriptors.apply(row, f) }
+    if isStandby {
+        Connections.follow(row, f)
+        if entry.flags & CASTOR_CONNECTION != 0, accepts(f) { Connections.open(f) }
+    }
     return CASTOR_DONE
+}
+
+@inline(__always) @_noLocks private func accepts(_ f: Frame) -> Bool {
+    f.pointee.nr == UInt64(SYS_accept) || f.pointee.nr == UInt64(SYS_accept4)
 }
 
 /// Calls that change this process alone run again; the result must be the recorded one.

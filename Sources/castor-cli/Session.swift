@@ -16,17 +16,22 @@ final class Session {
     static let ringSlots = 65536
     static let rings = 4096
 
-    /// `shares`: with room for what processes of a replay map shared. A sanitizer leaves none.
-    init(mode: UInt32, shares: Bool = true) throws {
+    /// `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `retains`: with room for what a
+    /// standby may have to send again.
+    init(mode: UInt32, shares: Bool = true, retains: Bool = false) throws {
         let versions = 4096
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
-        let rings = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
+        let connections = progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride
+        let connectionsEnd = connections + Int(CASTOR_CONNECTIONS) * MemoryLayout<castor_connection>.stride + Int(CASTOR_CONNECTIONS) / 8
+        let rings = (connectionsEnd + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
         let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
         bytes = rings + Session.rings * ringBytes + shared
         let fd = "castor".withCString { RawSystem.call(.memfdCreate, Int(bitPattern: $0), 1 /* MFD_CLOEXEC */) }
-        guard fd >= 0, ftruncate(Int32(fd), bytes) == 0,
+        // Behind what is mapped: only the pages that are written take memory.
+        let retained = retains ? Int(CASTOR_RETAINED) * Int(CASTOR_CONNECTIONS) : 0
+        guard fd >= 0, ftruncate(Int32(fd), bytes + retained) == 0,
             let at = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, Int32(fd), 0),
             at != MAP_FAILED
         else { throw CommandError.failed("cannot create the shared segment: \(errorText(errno))") }
@@ -42,6 +47,8 @@ final class Session {
         segment.pointee.versions_offset = UInt64(versions)
         segment.pointee.waiters_offset = UInt64(waiters)
         segment.pointee.progress_offset = UInt64(progress)
+        segment.pointee.connections_offset = UInt64(connections)
+        segment.pointee.retained_offset = retains ? UInt64(bytes) : 0
         segment.pointee.bytes = UInt64(bytes)
         segment.pointee.next_stream = 1  // the main thread is stream 0
         segment.pointee.debug_stream = UInt32.max

@@ -75,6 +75,13 @@ CASTOR_INLINE uint64_t *_Nonnull castor_version(castor_segment *_Nonnull s, uint
 CASTOR_INLINE uint64_t *_Nonnull castor_owners_writes(castor_segment *_Nonnull s, uint32_t shard) {
     return castor_version(s, shard) + 1;
 }
+/// Bits of connections that have changed.
+CASTOR_INLINE uint32_t *_Nonnull castor_connections_changed(castor_segment *_Nonnull s) {
+    return (uint32_t *)((char *)s + s->connections_offset);
+}
+CASTOR_INLINE castor_connection *_Nonnull castor_connection_at(castor_segment *_Nonnull s, uint32_t index) {
+    return (castor_connection *)(castor_connections_changed(s) + CASTOR_CONNECTIONS / 32) + index;
+}
 CASTOR_INLINE uint32_t *_Nonnull castor_waiters(castor_segment *_Nonnull s, uint32_t shard) {
     return (uint32_t *)((char *)s + s->waiters_offset) + shard;
 }
@@ -162,6 +169,12 @@ CASTOR_FIELD(ring, held, uint32_t)
 CASTOR_FIELD(ring, deferred, uint64_t)
 CASTOR_FIELD(ring, not_before, uint64_t)
 CASTOR_FIELD(ring, owned_at, uint64_t)
+CASTOR_FIELD(connection, state, uint32_t)
+CASTOR_FIELD(connection, references, uint32_t)
+CASTOR_FIELD(connection, ending, uint32_t)
+CASTOR_FIELD(connection, may_end, uint32_t)
+CASTOR_FIELD(connection, consumed, uint64_t)
+CASTOR_FIELD(connection, produced, uint64_t)
 CASTOR_FIELD(progress, count, uint64_t)
 CASTOR_FIELD(progress, start, uint64_t)
 CASTOR_FIELD(progress, end, uint64_t)
@@ -177,6 +190,7 @@ CASTOR_FIELD(segment, turn_waiters, uint32_t)
 CASTOR_FIELD(segment, progress, uint32_t)
 CASTOR_FIELD(segment, live, uint32_t)
 CASTOR_FIELD(segment, committing, uint32_t)
+CASTOR_FIELD(segment, unrepaired, uint32_t)
 CASTOR_FIELD(segment, unsupported, uint32_t)
 CASTOR_FIELD(segment, polls_passed, uint64_t)
 CASTOR_FIELD(segment, polls_added, uint64_t)

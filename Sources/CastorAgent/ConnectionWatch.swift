@@ -1,0 +1,90 @@
+/// A primary's TCP connections: tells the egress gate how much of what clients sent a standby has, and which ends it knows of.
+///
+/// The runtime changes a connection's words after the events have been published. So whoever looks here first and drains the rings
+/// then has in the log what these words tell of.
+import CTSXShim
+import CastorTCP
+import Glibc
+
+final class ConnectionWatch: @unchecked Sendable {
+    /// What the gate is to be told when a standby has the log up to some position.
+    struct Change {
+        fileprivate let connection: UnsafeMutablePointer<castor_connection>
+        fileprivate let slot: EgressGate.Slot?
+        fileprivate let acknowledged: UInt32
+        fileprivate let isEnding: Bool
+    }
+
+    private struct Known {
+        var tcp: castor_tcp
+        var slot: EgressGate.Slot?
+    }
+
+    private let segment: Segment
+    private let gate: EgressGate?
+    private var known: [UInt32: Known] = [:]
+    /// Numbers are compared modulo 2^32, so this is beyond all that may still come.
+    private static let everything: UInt32 = 1 << 30
+
+    init(segment: Segment, gate: EgressGate?) {
+        self.segment = segment
+        self.gate = gate
+    }
+
+    /// Whether something has changed since the last look.
+    var hasChanges: Bool {
+        let words = castor_connections_changed(segment.base)
+        return (0..<Int(CASTOR_CONNECTIONS / 32)).contains { castor_load32(words + $0) != 0 }
+    }
+
+    /// What has changed; before the rings are drained, and by the thread that does that.
+    func look() -> [Change] {
+        var changes: [Change] = []
+        let words = castor_connections_changed(segment.base)
+        for word in 0..<Int(CASTOR_CONNECTIONS / 32) where castor_load32(words + word) != 0 {
+            var bits = castor_exchange32(words + word, 0)
+            while bits != 0 {
+                let index = UInt32(word * 32 + bits.trailingZeroBitCount)
+                bits &= bits - 1
+                if let change = look(index) { changes.append(change) }
+            }
+        }
+        return changes
+    }
+
+    private func look(_ index: UInt32) -> Change? {
+        let connection = castor_connection_at(segment.base, index)
+        let state = castor_load32(castor_connection_state(connection))
+        guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { return nil }
+        let tcp = connection.pointee.tcp
+        if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
+            if let old = known[index]?.slot { gate?.remove(old) }
+            known[index] = Known(tcp: tcp, slot: gate?.add(tcp))
+        }
+        let ending = castor_load32(castor_connection_ending(connection))
+        var acknowledged = tcp.received &+ UInt32(truncatingIfNeeded: castor_load(castor_connection_consumed(connection)))
+        if ending == CASTOR_ENDING_CONNECTION || state == CASTOR_CONNECTION_CLOSED { acknowledged &+= ConnectionWatch.everything }
+        return Change(
+            connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
+            isEnding: ending != CASTOR_ENDING_NOTHING || state == CASTOR_CONNECTION_CLOSED)
+    }
+
+    private func isOther(_ a: castor_tcp, _ b: castor_tcp) -> Bool {
+        withUnsafeBytes(of: a) { a in withUnsafeBytes(of: b) { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) != 0 } }
+    }
+
+    /// A standby has what led to these.
+    func pass(_ changes: [Change]) {
+        for change in changes {
+            if let slot = change.slot, let gate {
+                if gate.acknowledge(slot, upTo: change.acknowledged) { gate.sendAcknowledgement(slot) }
+                if change.isEnding { gate.allowEnd(slot) }
+            }
+            if change.isEnding {
+                let word = castor_connection_may_end(change.connection)
+                castor_store32(word, 1)
+                Futex.wake(word)
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+/// Takes over the clients of a primary that is gone: its address, and its TCP connections, each in the socket that has its place in
+/// the program since the program accepted it. The program stands still meanwhile.
+import CTSXShim
+import CastorTCP
+import Glibc
+
+struct Takeover {
+    private struct Item {
+        let index: UInt32
+        let connection: UnsafeMutablePointer<castor_connection>
+        let socket: Int32
+        var tcp: castor_tcp { connection.pointee.tcp }
+        var consumed: UInt64 { connection.pointee.consumed }
+        var produced: UInt64 { connection.pointee.produced }
+    }
+
+    private let segment: Segment
+    private let gate: EgressGate?
+    private let note: (String) -> Void
+    /// So long for clients to answer; those that are still there do within a round trip.
+    private static let patience = 100
+    /// Milliseconds that a connection's own clock is set ahead when nobody tells how far it was: ahead is harmless.
+    private static let ahead: UInt32 = 10_000
+
+    init(segment: Segment, gate: EgressGate?, note: @escaping (String) -> Void) {
+        self.segment = segment
+        self.gate = gate
+        self.note = note
+    }
+
+    /// Makes the open connections work again; the address must be here already. Then those that the program had closed, whose last
+    /// bytes may not have arrived: the program need not wait for these.
+    func run() {
+        rebuild(sockets(), isClosed: false)
+        gate?.blockEnds(false)
+        let closed = (0..<CASTOR_CONNECTIONS).compactMap { index -> Item? in
+            let connection = castor_connection_at(segment.base, index)
+            guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED else { return nil }
+            return Item(index: index, connection: connection, socket: socket(Int32(connection.pointee.tcp.family), 1, 0))
+        }
+        if !closed.isEmpty { rebuild(closed, isClosed: true) }
+        for item in closed { close(item.socket) }
+    }
+
+    // MARK: - Sockets
+
+    /// The open connections' sockets, out of the program's processes.
+    private func sockets() -> [Item] {
+        var items: [Item] = []
+        var processes: [UInt32: ProcessSockets] = [:]
+        for index in 0..<CASTOR_CONNECTIONS {
+            let connection = castor_connection_at(segment.base, index)
+            guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_OPEN else { continue }
+            let pid = connection.pointee.pid
+            let process = processes[pid] ?? ProcessSockets(pid)
+            processes[pid] = process
+            if let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) {
+                items.append(Item(index: index, connection: connection, socket: socket))
+            } else {
+                note("a TCP connection is lost: its socket was not found in process \(pid)")
+            }
+        }
+        return items
+    }
+
+    // MARK: - Connections
+
+    private func rebuild(_ items: [Item], isClosed: Bool) {
+        if items.isEmpty { return }
+        let asked = items.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, UInt64(CASTOR_RETAINED))) }
+        var answers = [Probe.Answer?](repeating: nil, count: items.count)
+        do throws(TCPFailure) {
+            answers = try Probe.run(asked, milliseconds: Takeover.patience)
+        } catch {
+            note("clients cannot be asked how far they are: \(error)")
+        }
+        for (item, answer) in zip(items, answers) where !isClosed || answer.map({ isBehind($0, item) }) ?? false {
+            do throws(TCPFailure) {
+                let again = try Rebuild.run(
+                    socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced, answer: answer,
+                    timestamp: item.tcp.timestamp &+ Takeover.ahead)
+                try Rebuild.release(socket: item.socket)
+                sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
+            } catch {
+                note("a TCP connection is lost: \(error)")
+            }
+            if isClosed { shutdown(item.socket, Int32(SHUT_WR)) }
+        }
+        if !isClosed { for item in items { close(item.socket) } }
+    }
+
+    /// Whether a client has not got everything, the end included.
+    private func isBehind(_ answer: Probe.Answer, _ item: Item) -> Bool {
+        let end = item.tcp.sent &+ UInt32(truncatingIfNeeded: item.produced) &+ 1
+        return Int32(bitPattern: answer.acknowledged &- end) < 0
+    }
+
+    /// The last bytes that the program sent, which the client may not have.
+    private func sendAgain(_ item: Item, _ count: UInt64) {
+        if count == 0 { return }
+        let retained = UnsafeRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(item.index) * Int(CASTOR_RETAINED)
+        var position = item.produced - count
+        while position < item.produced {
+            let offset = position % UInt64(CASTOR_RETAINED)
+            let n = Int(min(item.produced - position, UInt64(CASTOR_RETAINED) - offset))
+            let sent = Rebuild.resend(socket: item.socket, bytes: UnsafeRawBufferPointer(start: retained + Int(offset), count: n))
+            if sent < n { return note("a TCP connection is lost: the kernel does not take what is to be sent again") }
+            position += UInt64(sent)
+        }
+    }
+}
+
+/// Sockets of a process, by the kernel's own numbers for them.
+private final class ProcessSockets {
+    private let process: Int32
+    private let pid: UInt32
+    private lazy var descriptors: [UInt64: Int32] = all()
+
+    init(_ pid: UInt32) {
+        self.pid = pid
+        process = Int32(RawCall.function(434, Int(pid), 0, 0, 0, 0, 0))  // pidfd_open
+    }
+    deinit { if process >= 0 { close(process) } }
+
+    /// A descriptor of our own for the same socket.
+    func socket(_ cookie: UInt64, at descriptor: UInt32) -> Int32? {
+        if let own = take(Int32(descriptor)) {
+            if ProcessSockets.cookie(own) == cookie { return own }
+            close(own)
+        }
+        return descriptors[cookie].flatMap(take)
+    }
+
+    private func take(_ descriptor: Int32) -> Int32? {
+        let own = Int32(RawCall.function(438, Int(process), Int(descriptor), 0, 0, 0, 0))  // pidfd_getfd
+        return own >= 0 ? own : nil
+    }
+
+    private static func cookie(_ descriptor: Int32) -> UInt64 {
+        var value: UInt64 = 0
+        var size: socklen_t = 8
+        return getsockopt(descriptor, SOL_SOCKET, 57, &value, &size) == 0 ? value : 0  // SO_COOKIE
+    }
+
+    private func all() -> [UInt64: Int32] {
+        var found: [UInt64: Int32] = [:]
+        guard let directory = opendir("/proc/\(pid)/fd") else { return found }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let descriptor = Int32(name), let own = take(descriptor) else { continue }
+            let cookie = ProcessSockets.cookie(own)
+            close(own)
+            if cookie != 0 { found[cookie] = descriptor }
+        }
+        return found
+    }
+}
+
+/// What a standby keeps of connections that the program has closed: for a while, in case their last bytes have not arrived.
+struct Lingering {
+    private var since: [UInt32: Int] = [:]
+    private var looked = 0
+    private static let seconds = 10
+
+    /// Now and then: gives up what is older.
+    mutating func sweep(_ segment: Segment) {
+        let now = time(nil)
+        guard segment.base.pointee.retained_offset != 0, now != looked else { return }
+        looked = now
+        for index in 0..<CASTOR_CONNECTIONS {
+            let state = castor_connection_state(castor_connection_at(segment.base, index))
+            guard castor_load32(state) == CASTOR_CONNECTION_CLOSED else {
+                if !since.isEmpty { since[index] = nil }
+                continue
+            }
+            guard let begin = since[index] else {
+                since[index] = now
+                continue
+            }
+            if now - begin < Lingering.seconds { continue }
+            since[index] = nil
+            let retained = UnsafeMutableRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(index) * Int(CASTOR_RETAINED)
+            madvise(retained, Int(CASTOR_RETAINED), 9 /* MADV_REMOVE */)
+            // The place stays one that was used: others may lie behind it.
+        }
+    }
+}
