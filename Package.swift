@@ -65,7 +65,8 @@ let package = Package(
         .target(name: "CastorStandby", dependencies: ["CastorLog"], swiftSettings: optimizedInDebug),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
-            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CNuma"], linkerSettings: staticInRelease),
+            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorTCP", "CNuma"],
+            linkerSettings: staticInRelease),
         // What `castor cc` makes of a command line; a library, so that tests can import it.
         .target(name: "CastorCompiler", dependencies: ["CastorLog"]),
         .executableTarget(

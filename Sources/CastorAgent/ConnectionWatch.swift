@@ -23,6 +23,7 @@ final class ConnectionWatch: @unchecked Sendable {
     private let segment: Segment
     private let gate: EgressGate?
     private var known: [UInt32: Known] = [:]
+    private var due: Set<EgressGate.Slot> = []
     /// Numbers are compared modulo 2^32, so this is beyond all that may still come.
     private static let everything: UInt32 = 1 << 30
 
@@ -73,12 +74,15 @@ final class ConnectionWatch: @unchecked Sendable {
         withUnsafeBytes(of: a) { a in withUnsafeBytes(of: b) { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) != 0 } }
     }
 
-    /// A standby has what led to these.
-    func pass(_ changes: [Change]) {
+    /// A standby has what led to these. What the kernel wanted to acknowledge and could not is made good for at once, or, when the
+    /// program has something to send and so acknowledges by itself, in `makeGood`.
+    func pass(_ changes: [Change], isAnswered: Bool) {
         for change in changes {
             if let slot = change.slot, let gate {
-                if gate.acknowledge(slot, upTo: change.acknowledged) { gate.sendAcknowledgement(slot) }
                 if change.isEnding { gate.allowEnd(slot) }
+                if gate.acknowledge(slot, upTo: change.acknowledged) {
+                    if isAnswered { due.insert(slot) } else { gate.sendAcknowledgement(slot) }
+                }
             }
             if change.isEnding {
                 let word = castor_connection_may_end(change.connection)
@@ -86,5 +90,12 @@ final class ConnectionWatch: @unchecked Sendable {
                 Futex.wake(word)
             }
         }
+    }
+
+    /// A little after `pass`: acknowledges what the program has not. With the same lock held.
+    func makeGood() {
+        guard let gate, !due.isEmpty else { return }
+        for slot in due where gate.isAcknowledgementDue(slot) { gate.sendAcknowledgement(slot) }
+        due.removeAll()
     }
 }

@@ -51,7 +51,7 @@ final class Outputs: @unchecked Sendable {
 
     /// The gate first: what the program sends next is to pass it.
     private func pass(_ mark: Mark) {
-        connections.pass(mark.changes)
+        connections.pass(mark.changes, isAnswered: !mark.lines.isEmpty)
         mark.lines.forEach(acknowledge)
     }
 
@@ -68,6 +68,13 @@ final class Outputs: @unchecked Sendable {
             marks.removeFirst(first)
             first = 0
         }
+    }
+
+    /// Every few milliseconds.
+    func tick() {
+        monitor.lock()
+        defer { monitor.unlock() }
+        connections.makeGood()
     }
 
     private func acknowledge(_ line: Line) {

@@ -67,6 +67,7 @@ final class PrimaryNode: @unchecked Sendable {
         while !hasStopped {
             usleep(UInt32(options.agreement.heartbeat) * 500)
             handle(.tick)
+            outputs.tick()
         }
     }
 

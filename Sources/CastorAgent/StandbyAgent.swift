@@ -212,7 +212,7 @@ final class StandbyAgent {
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
                 log: standbyName, gate: gate)
-            gate?.setMode(.guarding)
+            gate?.setMode(.guard)
             primary!.start(start, replicas: replicas)
         }
         segment.base.pointee.mode = CASTOR_MODE_RECORD

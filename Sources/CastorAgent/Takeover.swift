@@ -77,8 +77,8 @@ struct Takeover {
         for (item, answer) in zip(items, answers) where !isClosed || answer.map({ isBehind($0, item) }) ?? false {
             do throws(TCPFailure) {
                 let again = try Rebuild.run(
-                    socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced, answer: answer,
-                    timestamp: item.tcp.timestamp &+ Takeover.ahead)
+                    socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced,
+                    retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead)
                 try Rebuild.release(socket: item.socket)
                 sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
             } catch {
@@ -103,7 +103,8 @@ struct Takeover {
         while position < item.produced {
             let offset = position % UInt64(CASTOR_RETAINED)
             let n = Int(min(item.produced - position, UInt64(CASTOR_RETAINED) - offset))
-            let sent = Rebuild.resend(socket: item.socket, bytes: UnsafeRawBufferPointer(start: retained + Int(offset), count: n))
+            let bytes = UnsafeRawBufferPointer(start: retained + Int(offset), count: n)
+            let sent = (try? Rebuild.resend(socket: item.socket, bytes: bytes)) ?? 0
             if sent < n { return note("a TCP connection is lost: the kernel does not take what is to be sent again") }
             position += UInt64(sent)
         }

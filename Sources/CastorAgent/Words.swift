@@ -26,7 +26,7 @@ extension PrimaryNode {
         let gate = EgressGate(words: words, control: control)
         self.init(
             segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate)
-        gate?.setMode(.guarding)
+        gate?.setMode(.guard)
         // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
