@@ -23,6 +23,7 @@ include Tests/Guests/build.mk
 include Tests/Guests/atomics/build.mk
 include Tests/Packages/build.mk
 include Pass/build.mk
+include Gate/build.mk
 
 ##: Building
 
@@ -33,7 +34,7 @@ all: deps-build build ## build castor (release) into .build/release
 .PHONY: build
 build:
 	$(SWIFT) build -c release
-	@$(MAKE) --no-print-directory plugins $(RELEASE)/libcastor.so
+	@$(MAKE) --no-print-directory plugins gate $(RELEASE)/libcastor.so
 
 # What programs built with `castor cc` are linked with: plain C, so that it needs nothing but libc.
 $(RELEASE)/libcastor.so: Sources/CTSXShim/Dormant/dormant.c Sources/CTSXShim/Dormant/castor.h Sources/CTSXShim/include/castor_plane.h
@@ -92,6 +93,7 @@ install: ## install into PREFIX (/usr/local), below DESTDIR; build first
 	install -m 755 $(CASTOR) $(TARGET)/bin/castor
 	install -m 755 $(RELEASE)/castor-agent $(RELEASE)/libCastorRuntime.so $(RELEASE)/libcastor.so $(PLUGINS) \
 		$(TARGET)/lib/castor/
+	install -m 644 $(GATE) $(TARGET)/lib/castor/
 	install -m 644 Sources/CTSXShim/Dormant/castor.h $(TARGET)/include/castor.h
 	strip --strip-debug $(TARGET)/bin/castor $(TARGET)/lib/castor/castor-agent $(TARGET)/lib/castor/libCastorRuntime.so
 	$(CASTOR) man-pages $(TARGET)/share/man/man1
@@ -100,7 +102,7 @@ install: ## install into PREFIX (/usr/local), below DESTDIR; build first
 	$(CASTOR) completion fish > $(TARGET)/share/fish/vendor_completions.d/castor.fish
 	@rm -rf $(BUILD)/man && mkdir -p $(BUILD)/man && $(CASTOR) man-pages $(BUILD)/man
 	@{ printf '%s\n' bin/castor include/castor.h lib/castor/castor-agent lib/castor/libCastorRuntime.so lib/castor/libcastor.so \
-	$(SHARE_FILES) $(addprefix lib/castor/,$(notdir $(PLUGINS))); \
+	$(SHARE_FILES) $(addprefix lib/castor/,$(notdir $(PLUGINS) $(GATE))); \
 	ls $(BUILD)/man | sed 's|^|share/man/man1/|'; } > $(TARGET)/lib/castor/installed
 
 .PHONY: uninstall

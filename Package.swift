@@ -29,6 +29,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", path: "Sources/CZstd"),
         .systemLibrary(name: "CNuma", path: "Sources/CNuma"),
         .systemLibrary(name: "CCapstone", path: "Sources/CCapstone"),
+        .systemLibrary(name: "CBpf", path: "Sources/CBpf"),
         .target(
             name: "CTSXShim", exclude: ["Interpose", "Gate", "Dormant"],
             cSettings: [.unsafeFlags(["-O2", "-mno-sse", "-mno-mmx", "-fno-stack-protector"])]),
@@ -63,6 +64,8 @@ let package = Package(
         // The hot standby's protocol and its decisions, without I/O. Optimised in debug builds, too: its tests run ten thousand
         // schedules of failures.
         .target(name: "CastorStandby", dependencies: ["CastorLog"], swiftSettings: optimizedInDebug),
+        // What keeps TCP connections over the death of their server, as far as the kernel does it.
+        .target(name: "CastorTCP", dependencies: ["CTSXShim", "CBpf"]),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
             name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorTCP", "CNuma"],
@@ -86,6 +89,7 @@ let package = Package(
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
         .testTarget(
             name: "CastorStandbyTests", dependencies: ["CastorStandby", "CastorLog"], swiftSettings: optimizedInDebug),
+        .testTarget(name: "CastorTCPTests", dependencies: ["CastorTCP", "CTSXShim"]),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),
         // An embedded module cannot be imported: RuntimeSources is a link to the runtime's sources, compiled once more as
         // ordinary Swift against the same C. What they promise with @_noLocks holds for the embedded build and is

@@ -1,0 +1,225 @@
+// The egress gate: a classifier on a network interface that lets out of a shared address only what the survivor of a failure would
+// know. It enforces, without any process, what docs/FT-PROTOCOL.md (TCP) says.
+//
+// A packet that is held back is "stolen", not "shot": a local drop would make TCP shrink its congestion window.
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "gate.h"
+
+/// To the next classifier, or out.
+#define PASS TC_ACT_UNSPEC
+#define HOLD TC_ACT_STOLEN
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, uint32_t);
+    __type(value, castor_gate_control);
+} gate_control SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, CASTOR_GATE_FLOWS);
+    __type(key, uint32_t);
+    __type(value, castor_gate_flow);
+} gate_flows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, CASTOR_GATE_FLOWS);
+    __type(key, castor_gate_key);
+    __type(value, uint32_t);
+} gate_slots SEC(".maps");
+
+/// Connections whose first bytes came, and were not acknowledged, before the program accepted them. Their `edge` is the window as
+/// it stood in the header.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, CASTOR_GATE_FLOWS);
+    __type(key, castor_gate_key);
+    __type(value, castor_gate_track);
+} gate_early SEC(".maps");
+
+/// An ARP packet as far as to the address that it tells (RFC 826).
+struct arp {
+    uint16_t hardware, protocol;
+    uint8_t hardware_length, protocol_length;
+    uint16_t operation;
+    uint8_t sender_hardware[6], sender[4];
+};
+
+/// A TCP header, and the options if they are what all stacks send on a connection with timestamps: NOP, NOP, timestamps.
+struct segment {
+    struct tcphdr tcp;
+    uint32_t option, timestamp, echo;
+};
+
+struct parsed {
+    uint32_t header;  // offset of the TCP header
+    uint32_t payload; // bytes
+    struct segment segment;
+};
+
+static const uint32_t timestamps_option = 0x0101080a;
+
+static __always_inline bool after(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
+
+static __always_inline uint32_t read_once(const uint32_t *p) { return *(const volatile uint32_t *)p; }
+
+static __always_inline bool parse(struct __sk_buff *skb, const struct iphdr *ip, struct parsed *p) {
+    if (ip->frag_off & bpf_htons(0x3fff)) return false;
+    p->header = ETH_HLEN + ip->ihl * 4;
+    if (bpf_skb_load_bytes(skb, p->header, &p->segment, sizeof p->segment.tcp)) return false;
+    uint32_t end = p->header + p->segment.tcp.doff * 4;
+    if (p->segment.tcp.doff < 5 || end > skb->len) return false;
+    // The IP header's length is no help: it is 0 in the largest of segments that the card is to cut.
+    p->payload = skb->len - end;
+    p->segment.option = 0;
+    if (p->segment.tcp.doff >= 8)
+        bpf_skb_load_bytes(skb, p->header + sizeof(struct tcphdr), &p->segment.option, 3 * sizeof(uint32_t));
+    return true;
+}
+
+static __always_inline void follow(castor_gate_track *track, const struct parsed *p, uint32_t scale) {
+    const struct tcphdr *tcp = &p->segment.tcp;
+    uint32_t end = bpf_ntohl(tcp->seq) + p->payload + tcp->fin;
+    if (after(end, track->sent)) track->sent = end;
+    if (p->segment.option == bpf_htonl(timestamps_option)) {
+        track->timestamp = bpf_ntohl(p->segment.timestamp);
+        track->echo = bpf_ntohl(p->segment.echo);
+    }
+    uint32_t wanted = bpf_ntohl(tcp->ack_seq), edge = wanted + ((uint32_t)bpf_ntohs(tcp->window) << (scale & 15));
+    if (after(edge, track->edge)) track->edge = edge;
+    if (after(wanted, track->wanted)) track->wanted = wanted;
+    track->segments++;
+}
+
+static __always_inline void tell(castor_gate_track *track, uint32_t acknowledged) {
+    if (after(acknowledged, track->told)) track->told = acknowledged;
+}
+
+/// Writes another acknowledgement number into the segment; the window's right edge stays, or goes left by less than one unit: more
+/// than TCP offered would not be received.
+static __always_inline int lower(struct __sk_buff *skb, const struct parsed *p, uint32_t acknowledged, uint32_t scale) {
+    const uint32_t place = p->header + offsetof(struct tcphdr, ack_seq);
+    struct {
+        uint32_t acknowledged;
+        uint16_t flags, window;
+    } old, new;
+    if (bpf_skb_load_bytes(skb, place, &old, sizeof old)) return HOLD;
+    uint32_t edge = bpf_ntohl(old.acknowledged) + ((uint32_t)bpf_ntohs(old.window) << (scale & 15));
+    uint32_t window = (edge - acknowledged) >> (scale & 15);
+    new.acknowledged = bpf_htonl(acknowledged);
+    new.flags = old.flags;
+    new.window = bpf_htons(window > 0xffff ? 0xffff : window);
+    int64_t difference = bpf_csum_diff((void *)&old, sizeof old, (void *)&new, sizeof new, 0);
+    if (bpf_l4_csum_replace(skb, p->header + offsetof(struct tcphdr, check), 0, difference, 0)) return HOLD;
+    return bpf_skb_store_bytes(skb, place, &new, sizeof new, 0) ? HOLD : PASS;
+}
+
+/// A segment of a connection that was not added, or not yet.
+static __always_inline int stranger(castor_gate_control *control, const castor_gate_key *key, const struct parsed *p) {
+    const struct tcphdr *tcp = &p->segment.tcp;
+    // The answer to a SYN at a port where nobody listens.
+    if (tcp->rst && tcp->ack && tcp->seq == 0) return PASS;
+    __sync_fetch_and_add(&control->unknown, 1);
+    if (!tcp->fin && !tcp->rst && tcp->ack) {
+        castor_gate_track track = {.sent = bpf_ntohl(tcp->seq), .wanted = bpf_ntohl(tcp->ack_seq)};
+        follow(&track, p, 0);
+        // The scale is not known here.
+        track.edge = bpf_ntohs(tcp->window);
+        bpf_map_update_elem(&gate_early, key, &track, BPF_ANY);
+    }
+    return HOLD;
+}
+
+static __always_inline int guard(struct __sk_buff *skb, castor_gate_flow *flow, const struct parsed *p) {
+    const struct tcphdr *tcp = &p->segment.tcp;
+    const uint32_t flags = read_once(&flow->flags);
+    if ((tcp->fin || tcp->rst) && !(flags & CASTOR_GATE_MAY_END)) {
+        __sync_fetch_and_add(&flow->ends, 1);
+        return HOLD;
+    }
+    if (!tcp->ack || flags & CASTOR_GATE_OVER) return PASS;
+    follow(&flow->track, p, flow->scale);
+    const uint32_t wanted = bpf_ntohl(tcp->ack_seq);
+    uint32_t acknowledged = read_once(&flow->acknowledged);
+    if (after(wanted, acknowledged)) {
+        // Looked at once more after a barrier: either this sees what the owner has written since, or the owner sees `wanted`, and
+        // that an acknowledgement is due.
+        __sync_fetch_and_add(&flow->held, 1);
+        acknowledged = read_once(&flow->acknowledged);
+    }
+    if (!after(wanted, acknowledged)) {
+        tell(&flow->track, wanted);
+        return PASS;
+    }
+    if (p->payload == 0 && !tcp->fin && !tcp->rst) {
+        __sync_fetch_and_add(&flow->dropped, 1);
+        return HOLD;
+    }
+    tell(&flow->track, acknowledged);
+    return lower(skb, p, acknowledged, flow->scale);
+}
+
+static __always_inline int segment(struct __sk_buff *skb, castor_gate_control *control, const struct iphdr *ip) {
+    const bool is_guarding = read_once(&control->mode) != CASTOR_GATE_PASS, is_blocking = read_once(&control->block_ends) != 0;
+    struct parsed p;
+    if (!parse(skb, ip, &p)) {
+        if (!is_guarding && !is_blocking) return PASS;
+        __sync_fetch_and_add(&control->malformed, 1);
+        return HOLD;
+    }
+    const struct tcphdr *tcp = &p.segment.tcp;
+    if (is_blocking && (tcp->fin || tcp->rst)) {
+        __sync_fetch_and_add(&control->ends, 1);
+        return HOLD;
+    }
+    if (tcp->syn) return PASS;
+    const castor_gate_key key = {ip->daddr, tcp->dest, tcp->source};
+    uint32_t *slot = bpf_map_lookup_elem(&gate_slots, &key);
+    castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;
+    if (is_guarding) return flow ? guard(skb, flow, &p) : stranger(control, &key, &p);
+    if (flow && tcp->ack && !tcp->rst) {
+        follow(&flow->track, &p, flow->scale);
+        tell(&flow->track, bpf_ntohl(tcp->ack_seq));
+    }
+    return PASS;
+}
+
+SEC("tc")
+int castor_gate(struct __sk_buff *skb) {
+    const uint32_t zero = 0;
+    castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
+    if (!control) return PASS;
+    struct iphdr ip;
+    if (skb->protocol == bpf_htons(ETH_P_IP)) {
+        if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof ip) || ip.saddr != control->address) return PASS;
+    } else if (skb->protocol == bpf_htons(ETH_P_ARP)) {
+        uint32_t sender;
+        if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct arp, sender), &sender, 4) || sender != control->address) return PASS;
+    } else {
+        return PASS;
+    }
+    __sync_fetch_and_add(&control->packets, 1);
+    const uint64_t open_until = *(volatile uint64_t *)&control->open_until;
+    if (open_until != CASTOR_GATE_FOREVER && bpf_ktime_get_boot_ns() >= open_until) {
+        __sync_fetch_and_add(&control->late, 1);
+        return HOLD;
+    }
+    return skb->protocol == bpf_htons(ETH_P_IP) && ip.protocol == IPPROTO_TCP ? segment(skb, control, &ip) : PASS;
+}
+
+char castor_gate_license[] SEC("license") = "GPL";

@@ -1,0 +1,63 @@
+/// Memory that the egress gate (gate.bpf.c) shares with its owner. All numbers in host byte order unless said otherwise; sequence
+/// numbers are compared modulo 2^32.
+#pragma once
+#include <stdint.h>
+
+enum : uint32_t {
+    CASTOR_GATE_FLOWS = 16384,       ///< slots
+    CASTOR_GATE_PASS = 0,            ///< modes: count and follow only,
+    CASTOR_GATE_GUARD = 1,           ///< or hold back what is not acknowledged
+    CASTOR_GATE_MAY_END = 1u << 0,   ///< flags of a flow: FIN and RST pass,
+    CASTOR_GATE_OVER = 1u << 1,      ///< and all else does: the slot waits to be used again
+};
+/// castor_gate_control.open_until: never closes.
+#define CASTOR_GATE_FOREVER UINT64_MAX
+
+/// One for all flows.
+typedef struct castor_gate_control {
+    uint64_t open_until; ///< CLOCK_BOOTTIME, ns: afterwards nothing leaves
+    uint32_t address;    ///< the shared address, IPv4, network byte order
+    uint32_t mode;       ///< CASTOR_GATE_PASS or CASTOR_GATE_GUARD
+    uint32_t block_ends; ///< not 0: no FIN and no RST leaves, whatever the mode
+    uint32_t pad;
+    // Counted by the gate, in packets:
+    uint64_t packets;    ///< from the shared address
+    uint64_t late;       ///< dropped after open_until
+    uint64_t ends;       ///< dropped by block_ends
+    uint64_t unknown;    ///< dropped, for they are of no flow that was added
+    uint64_t malformed;  ///< dropped: fragments of TCP segments, or no segments at all
+} castor_gate_control;
+_Static_assert(sizeof(castor_gate_control) == 64, "a line");
+
+/// What the gate has seen a connection send.
+typedef struct castor_gate_track {
+    uint32_t sent;      ///< end of what was sent: the next sequence number
+    uint32_t wanted;    ///< the highest acknowledgement number that TCP gave to a segment
+    uint32_t told;      ///< the highest that left
+    uint32_t edge;      ///< the rightmost edge of the window
+    uint32_t timestamp; ///< option of the last segment: its sender's clock,
+    uint32_t echo;      ///< and the peer's
+    uint32_t segments;  ///< seen; 0: nothing here is known
+} castor_gate_track;
+
+/// A slot: one connection.
+typedef struct castor_gate_flow {
+    // Written by the owner:
+    uint32_t acknowledged; ///< up to where the client may be told that its bytes have arrived
+    uint32_t flags;        ///< CASTOR_GATE_MAY_END, CASTOR_GATE_OVER
+    uint32_t scale;        ///< of the windows that leave, as a shift
+    // By the gate:
+    castor_gate_track track;
+    uint32_t held;    ///< segments that acknowledged more than they may
+    uint32_t dropped; ///< those of them that had nothing else to say
+    uint32_t ends;    ///< FIN and RST dropped
+    uint32_t pad[3];
+} castor_gate_flow;
+_Static_assert(sizeof(castor_gate_flow) == 64, "a line");
+
+/// Of the map that finds a connection's slot; all in network byte order.
+typedef struct castor_gate_key {
+    uint32_t peer;
+    uint16_t peer_port, local_port;
+} castor_gate_key;
+_Static_assert(sizeof(castor_gate_key) == 8, "no holes");

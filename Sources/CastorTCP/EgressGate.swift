@@ -1,0 +1,218 @@
+/// The gate before the shared address: what of the kernel's own output may leave. See docs/FT-PROTOCOL.md, TCP, and Gate/gate.bpf.c.
+///
+/// It belongs to the interface, not to this process: when the process dies, the kernel goes on to enforce what was said last.
+/// All methods may be called by several threads; about one slot they are meant to come from one at a time. None blocks; those not said
+/// to be system calls are a few accesses to memory.
+import CBpf
+import CTSXShim
+import Glibc
+import Synchronization
+
+public final class EgressGate: Sendable {
+    public enum Mode: UInt32, Sendable {
+        /// Everything passes; connections are followed.
+        case pass = 0
+        /// Nothing leaves that would acknowledge or end what the program's standby does not know.
+        case `guard` = 1
+    }
+
+    /// A connection's place in the gate; valid from `add` to `remove`.
+    public struct Slot: Hashable, Sendable { let index: Int }
+
+    private let gate: GateObject
+    private let device: UInt32
+    private let deviceName: String
+    private let place: UInt32
+    private let owner: GateOwner
+    private let raw: RawSocket
+    /// What is in the slots: written by `add` before anybody has the slot.
+    nonisolated(unsafe) private let connections: UnsafeMutablePointer<castor_tcp>
+    private let places = Mutex(SlotQueue(count: Int(CASTOR_GATE_FLOWS)))
+
+    /// Loads the BPF `object` and attaches it to what leaves by the Ethernet interface `device`, in the network namespace of the
+    /// calling thread. `address`: the shared address, IPv4, in network byte order.
+    ///
+    /// The gate passes everything, for ever, at first. If a process that is no more left its gate for the address on the interface,
+    /// this one replaces it without a gap and goes on with its mode, its time and its `blockEnds`; its connections are forgotten.
+    /// A gate whose process lives is not replaced: TCPFailure, as without privilege, interface or BPF.
+    public init(object path: String, device name: String, address: UInt32) throws(TCPFailure) {
+        device = if_nametoindex(name)
+        guard device != 0 else { throw TCPFailure("there is no network interface \(name)", code: ENODEV) }
+        deviceName = name
+        owner = try GateOwner(address: address, device: device, named: name)
+        raw = try RawSocket()
+        try EgressGate.checkEthernet(name)
+        let predecessor: castor_gate_control?
+        (place, predecessor) = try GateObject.place(for: address, on: device, named: name)
+        gate = try GateObject(path: path)
+        gate.control.pointee.address = address
+        gate.control.pointee.open_until = predecessor?.open_until ?? UInt64.max
+        gate.control.pointee.mode = predecessor?.mode ?? CASTOR_GATE_PASS
+        gate.control.pointee.block_ends = predecessor?.block_ends ?? 0
+        do throws(TCPFailure) {
+            try gate.attach(to: device, named: name, place: place)
+        } catch {
+            gate.close()
+            throw error
+        }
+        connections = .allocate(capacity: Int(CASTOR_GATE_FLOWS))
+    }
+
+    /// The gate stays attached.
+    deinit {
+        gate.close()
+        connections.deallocate()
+    }
+
+    /// The gate looks for addresses at fixed places behind a header of 14 bytes.
+    private static func checkEthernet(_ name: String) throws(TCPFailure) {
+        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw TCPFailure("a socket") }
+        defer { close(descriptor) }
+        var request = ifreq()
+        withUnsafeMutableBytes(of: &request.ifr_ifrn.ifrn_name) { $0.copyBytes(from: name.utf8.prefix(Int(IFNAMSIZ) - 1)) }
+        guard ioctl(descriptor, UInt(SIOCGIFHWADDR), &request) == 0 else { throw TCPFailure("the interface \(name)") }
+        let kind = request.ifr_ifru.ifru_hwaddr.sa_family  // ARPHRD_ETHER, ARPHRD_LOOPBACK
+        guard kind == 1 || kind == 772 else {
+            throw TCPFailure("the interface \(name) is no Ethernet", code: EPROTOTYPE)
+        }
+    }
+
+    /// Takes the gate off the interface, which is open then. Several system calls.
+    public func detach() throws(TCPFailure) { try GateObject.detach(from: device, named: deviceName, place: place) }
+
+    // MARK: - All connections
+
+    public func setMode(_ mode: Mode) { castor_gate_store(&gate.control.pointee.mode, mode.rawValue) }
+
+    /// Whether every FIN and RST is dropped, whatever the mode and the connection: a replica while it goes live.
+    public func blockEnds(_ isBlocking: Bool) { castor_gate_store(&gate.control.pointee.block_ends, isBlocking ? 1 : 0) }
+
+    /// Lets packets from the shared address, ARP included, leave until CLOCK_BOOTTIME is `until`, in nanoseconds; UInt64.max: for
+    /// ever. A time that is past closes at once.
+    public func open(until: UInt64) { castor_gate_store_long(&gate.control.pointee.open_until, until) }
+
+    // MARK: - One connection
+
+    /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to its `received` only. nil when
+    /// `CASTOR_GATE_FLOWS` connections are there, or when it is one over IPv6, of which the gate knows nothing. A few system calls.
+    ///
+    /// To be called before the program can have sent anything: until then the gate holds back what the kernel says for it.
+    public func add(_ tcp: castor_tcp) -> Slot? {
+        guard let key = castor_gate_key(tcp) else { return nil }
+        guard let index = places.withLock({ $0.take { forget($0) } }) else { return nil }
+        connections[index] = tcp
+        let flow = gate.flows + index
+        flow.pointee = castor_gate_flow()
+        flow.pointee.acknowledged = tcp.received
+        flow.pointee.scale = UInt32(tcp.receive_scale)
+        flow.pointee.track.sent = tcp.sent
+        flow.pointee.track.wanted = tcp.received
+        flow.pointee.track.told = tcp.received
+        flow.pointee.track.edge = tcp.received
+        guard gate.slots.set(key, to: UInt32(index)) else {
+            places.withLock { $0.give(index) }
+            return nil
+        }
+        adopt(key, flow)
+        return Slot(index: index)
+    }
+
+    /// What the gate saw of the connection before it was added: the client may wait for an acknowledgement that was dropped.
+    private func adopt(_ key: castor_gate_key, _ flow: UnsafeMutablePointer<castor_gate_flow>) {
+        guard let early = gate.early.value(key, initial: castor_gate_track()) else { return }
+        gate.early.remove(key)
+        // One of an older connection of the same addresses and ports may have been left there.
+        guard early.wanted.distance(after: flow.pointee.acknowledged) >= 0, early.sent == flow.pointee.track.sent else { return }
+        let edge = early.wanted &+ early.edge << flow.pointee.scale
+        flow.pointee.held &+= 1
+        if flow.pointee.track.segments == 0 { flow.pointee.track.timestamp = early.timestamp }
+        if flow.pointee.track.segments == 0 { flow.pointee.track.echo = early.echo }
+        if edge.isAfter(flow.pointee.track.edge) { flow.pointee.track.edge = edge }
+        if early.wanted.isAfter(flow.pointee.track.wanted) { castor_gate_store(&flow.pointee.track.wanted, early.wanted) }
+        if flow.pointee.track.segments == 0 { flow.pointee.track.segments = 1 }
+    }
+
+    /// The client may be told that its bytes have arrived up to the sequence number `upTo`; an older number changes nothing.
+    /// Returns whether the client waits to be told: see `isAcknowledgementDue`.
+    @discardableResult public func acknowledge(_ slot: Slot, upTo: UInt32) -> Bool {
+        let flow = gate.flows + slot.index
+        if upTo.isAfter(flow.pointee.acknowledged) { castor_gate_store(&flow.pointee.acknowledged, upTo) }
+        return isAcknowledgementDue(slot)
+    }
+
+    /// Whether the gate held back an acknowledgement that may leave by now, at least in part, and that no later segment has told. Only
+    /// `sendAcknowledgement` makes good for it; what the program sends just now does, too, so ask after that was released.
+    public func isAcknowledgementDue(_ slot: Slot) -> Bool {
+        let flow = gate.flows + slot.index
+        let told = castor_gate_load(&flow.pointee.track.told)
+        return castor_gate_load(&flow.pointee.track.wanted).isAfter(told) && flow.pointee.acknowledged.isAfter(told)
+    }
+
+    /// The connection may end: FIN and RST pass.
+    public func allowEnd(_ slot: Slot) { castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END) }
+
+    /// The connection is over, or of no interest: whatever the kernel still says for it passes, its last acknowledgements, say, until
+    /// the slot is needed for another.
+    public func remove(_ slot: Slot) {
+        castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END | CASTOR_GATE_OVER)
+        places.withLock { $0.give(slot.index) }
+    }
+
+    /// Tells the client what `acknowledge` allows, and the window that the kernel offers. False when the kernel has said nothing on the
+    /// connection yet, or does not take the packet. One system call.
+    @discardableResult public func sendAcknowledgement(_ slot: Slot) -> Bool {
+        let flow = gate.flows + slot.index
+        let tcp = connections[slot.index]
+        let track = flow.pointee.track
+        guard track.segments > 0 else { return false }
+        let acknowledged = castor_gate_load(&flow.pointee.acknowledged)
+        // Rounded down: more than was offered would not be received.
+        let window = UInt32(max(0, track.edge.distance(after: acknowledged))) >> UInt32(tcp.receive_scale)
+        let segment = Segment(
+            tcp, sequence: track.sent, acknowledged: acknowledged, window: UInt16(clamping: window),
+            timestamps: tcp.hasTimestamps ? (track.timestamp, track.echo) : nil)
+        return segment.map(raw.send) ?? false
+    }
+
+    /// A slot is needed for another connection. The map may lead to a younger one of the same addresses and ports.
+    private func forget(_ index: Int) {
+        guard let key = castor_gate_key(connections[index]) else { return }
+        if gate.slots.value(key, initial: UInt32(0)) == UInt32(index) { gate.slots.remove(key) }
+    }
+
+    // MARK: - What it did
+
+    /// What the gate counted, in packets.
+    public struct Counts: Sendable {
+        /// From the shared address.
+        public let packets: UInt64
+        /// Dropped: after the time until which it was open, by `blockEnds`, of unknown connections, no TCP segments.
+        public let late: UInt64, ends: UInt64, unknown: UInt64, malformed: UInt64
+    }
+
+    public var counts: Counts {
+        let control = gate.control.pointee
+        return Counts(
+            packets: control.packets, late: control.late, ends: control.ends, unknown: control.unknown, malformed: control.malformed)
+    }
+
+    /// What the gate counted of one connection, in segments.
+    public struct FlowCounts: Sendable {
+        /// That acknowledged too much, those of them that were dropped, and FIN and RST that were.
+        public let held: UInt32, dropped: UInt32, ends: UInt32
+    }
+
+    public func counts(_ slot: Slot) -> FlowCounts {
+        let flow = gate.flows[slot.index]
+        return FlowCounts(held: flow.held, dropped: flow.dropped, ends: flow.ends)
+    }
+}
+
+extension castor_gate_key {
+    /// nil of a connection over IPv6.
+    init?(_ tcp: castor_tcp) {
+        guard let (_, peer) = tcp.ipv4 else { return nil }
+        self.init(peer: peer, peer_port: tcp.peer_port, local_port: tcp.local_port)
+    }
+}

@@ -1,0 +1,175 @@
+/// The gate as the kernel sees it: a BPF object (libbpf) whose maps are memory of this process, too, and its place among an
+/// interface's classifiers.
+import CBpf
+import Glibc
+
+struct GateObject: @unchecked Sendable {
+    let control: UnsafeMutablePointer<castor_gate_control>
+    let flows: UnsafeMutablePointer<castor_gate_flow>
+    let slots: Map, early: Map
+    private let object: OpaquePointer
+    private let program: Int32
+
+    init(path: String) throws(TCPFailure) {
+        // Its words go to standard error otherwise; what matters of them is the error number.
+        _ = libbpf_set_print(nil)
+        guard let object = bpf_object__open(path) else { throw TCPFailure("the gate \(path) cannot be read") }
+        do throws(TCPFailure) {
+            guard bpf_object__load(object) == 0 else { throw TCPFailure("the kernel does not take the gate \(path)") }
+            guard let program = bpf_object__find_program_by_name(object, GateObject.programName) else {
+                throw TCPFailure("\(path) is no gate of this version")
+            }
+            self.program = bpf_program__fd(program)
+            slots = try Map(object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
+            early = try Map(object, "gate_early", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<castor_gate_track>.size)
+            control = try GateObject.memory(of: object, "gate_control", count: 1)
+            flows = try GateObject.memory(of: object, "gate_flows", count: Int(CASTOR_GATE_FLOWS))
+        } catch {
+            bpf_object__close(object)
+            throw error
+        }
+        self.object = object
+    }
+
+    /// What is attached stays attached.
+    func close() {
+        munmap(control, GateObject.length(of: castor_gate_control.self, 1))
+        munmap(flows, GateObject.length(of: castor_gate_flow.self, Int(CASTOR_GATE_FLOWS)))
+        bpf_object__close(object)
+    }
+
+    /// A map that is not memory. All calls may come from several threads.
+    struct Map {
+        private let descriptor: Int32
+
+        fileprivate init(_ object: OpaquePointer, _ name: String, key: Int, value: Int) throws(TCPFailure) {
+            guard let map = bpf_object__find_map_by_name(object, name), Int(bpf_map__key_size(map)) == key,
+                Int(bpf_map__value_size(map)) == value
+            else { throw TCPFailure("the gate has no map \(name) of this version") }
+            descriptor = bpf_map__fd(map)
+        }
+
+        func set<Value: BitwiseCopyable>(_ key: castor_gate_key, to value: Value) -> Bool {
+            withUnsafePointer(to: key) { key in
+                withUnsafePointer(to: value) { bpf_map_update_elem(descriptor, key, $0, UInt64(BPF_ANY)) == 0 }
+            }
+        }
+
+        func value<Value: BitwiseCopyable>(_ key: castor_gate_key, initial: Value) -> Value? {
+            var value = initial
+            let isFound = withUnsafePointer(to: key) { key in
+                withUnsafeMutablePointer(to: &value) { bpf_map_lookup_elem(descriptor, key, $0) == 0 }
+            }
+            return isFound ? value : nil
+        }
+
+        func remove(_ key: castor_gate_key) { withUnsafePointer(to: key) { _ = bpf_map_delete_elem(descriptor, $0) } }
+    }
+
+    private static func memory<T>(of object: OpaquePointer, _ name: String, count: Int) throws(TCPFailure) -> UnsafeMutablePointer<T> {
+        guard let map = bpf_object__find_map_by_name(object, name), Int(bpf_map__value_size(map)) == MemoryLayout<T>.stride,
+            Int(bpf_map__max_entries(map)) == count
+        else { throw TCPFailure("the gate has no memory \(name) of this version") }
+        let start = mmap(nil, length(of: T.self, count), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0)
+        guard let start, start != MAP_FAILED else { throw TCPFailure("the gate's memory \(name)") }
+        return start.bindMemory(to: T.self, capacity: count)
+    }
+
+    private static func length<T>(of: T.Type, _ count: Int) -> Int {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        return (count * MemoryLayout<T>.stride + page - 1) / page * page
+    }
+
+    // MARK: - The place on the interface
+
+    /// Gates of several shared addresses stand one after the other.
+    static let places: ClosedRange<UInt32> = 0xca50...0xca5f
+    private static let programName = "castor_gate"
+
+    private static func hook(_ device: UInt32) -> bpf_tc_hook {
+        var hook = bpf_tc_hook()
+        hook.sz = MemoryLayout<bpf_tc_hook>.size
+        hook.ifindex = Int32(device)
+        hook.attach_point = BPF_TC_EGRESS
+        return hook
+    }
+
+    private static func options(place: UInt32) -> bpf_tc_opts {
+        var options = bpf_tc_opts()
+        options.sz = MemoryLayout<bpf_tc_opts>.size
+        options.handle = 1
+        options.priority = place
+        return options
+    }
+
+    /// Attaches the gate, in the place of one of the same address if there is one; returns the place.
+    func attach(to device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
+        var hook = GateObject.hook(device)
+        let code = bpf_tc_hook_create(&hook)
+        guard code == 0 || code == -EEXIST else { throw TCPFailure("a classifier on \(name)", code: -code) }
+        var options = GateObject.options(place: place)
+        options.prog_fd = program
+        options.flags = BPF_TC_F_REPLACE.rawValue
+        let attached = bpf_tc_attach(&hook, &options)
+        guard attached == 0 else { throw TCPFailure("the gate on \(name)", code: -attached) }
+    }
+
+    static func detach(from device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
+        var hook = hook(device)
+        var options = options(place: place)
+        let code = bpf_tc_detach(&hook, &options)
+        guard code == 0 || code == -ENOENT || code == -ENODEV else { throw TCPFailure("the gate on \(name)", code: -code) }
+    }
+
+    /// Where on the interface a gate of this address stands, and what it was told; or where there is room for one.
+    static func place(for address: UInt32, on device: UInt32, named name: String) throws(TCPFailure) -> (
+        place: UInt32, predecessor: castor_gate_control?
+    ) {
+        var free: UInt32?
+        for place in places {
+            var hook = hook(device)
+            var options = options(place: place)
+            if bpf_tc_query(&hook, &options) != 0 {
+                free = free ?? place
+            } else if let control = control(ofProgram: options.prog_id), control.address == address {
+                return (place, control)
+            }
+        }
+        guard let free else { throw TCPFailure("there are \(places.count) gates on \(name) already") }
+        return (free, nil)
+    }
+
+    /// The memory of an attached gate; nil when the program is none.
+    private static func control(ofProgram number: UInt32) -> castor_gate_control? {
+        let program = bpf_prog_get_fd_by_id(number)
+        guard program >= 0 else { return nil }
+        defer { Glibc.close(program) }
+        var maps = [UInt32](repeating: 0, count: 8)
+        var info = bpf_prog_info()
+        var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+        info.nr_map_ids = UInt32(maps.count)
+        let isRead = maps.withUnsafeMutableBufferPointer {
+            info.map_ids = UInt64(UInt(bitPattern: $0.baseAddress))
+            return bpf_obj_get_info_by_fd(program, &info, &length) == 0
+        }
+        guard isRead, name(info.name) == programName else { return nil }
+        for map in maps.prefix(Int(info.nr_map_ids)) {
+            let descriptor = bpf_map_get_fd_by_id(map)
+            guard descriptor >= 0 else { continue }
+            defer { Glibc.close(descriptor) }
+            var mapInfo = bpf_map_info()
+            var length = UInt32(MemoryLayout<bpf_map_info>.size)
+            guard bpf_obj_get_info_by_fd(descriptor, &mapInfo, &length) == 0, name(mapInfo.name) == "gate_control",
+                Int(mapInfo.value_size) == MemoryLayout<castor_gate_control>.size
+            else { continue }
+            var key: UInt32 = 0
+            var control = castor_gate_control()
+            if bpf_map_lookup_elem(descriptor, &key, &control) == 0 { return control }
+        }
+        return nil
+    }
+
+    private static func name<T>(_ characters: T) -> String {
+        withUnsafeBytes(of: characters) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
