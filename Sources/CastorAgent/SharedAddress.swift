@@ -10,7 +10,10 @@ struct SharedAddress {
     let length: UInt8
     let device: String
 
-    enum Failure: Error { case text(String) }
+    enum Failure: Error, CustomStringConvertible {
+        case text(String)
+        var description: String { switch self { case .text(let text): text } }
+    }
 
     /// From `10.0.0.7/24`.
     init(_ text: String, device: String) throws(Failure) {

@@ -23,6 +23,11 @@ let standbyName: UInt64 = 1
 extension PrimaryNode {
     /// As `castor ft primary` wants it.
     convenience init(words: [String], segment: Segment, control: Control) {
+        do {
+            try SharedAddress(words: words)?.take()
+        } catch {
+            control.send("note \(error)")
+        }
         let gate = EgressGate(words: words, control: control)
         self.init(
             segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate)

@@ -54,7 +54,9 @@ enum FtPrimaryCommand: Command {
         manifest.options["tscHz"] = "\(TimeStampCounter.hertz())"
         manifest.options["ft"] = "primary"
         let signals = session.takeSignals()
-        let words = ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
+        let words =
+            try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
+            + StandbyArguments.address(arguments, installation)
         try session.startAgent(installation.agent, words, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
@@ -70,8 +72,19 @@ enum StandbyArguments {
     static let options: [Option] = [
         .value("heartbeat", nil, "MS", .number, "Both sides say something at least so often (10)."),
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
+        .value("ip", nil, "ADDR/LEN", .text, "The address that clients know, which is where the program is."),
+        .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
         .flag("insecure", nil, "Let the log, with all that the program reads, cross the network in plain text."),
     ]
+
+    /// The address that clients know, in the agent's words; empty without one.
+    static func address(_ arguments: ParsedArguments, _ installation: Installation) throws -> [String] {
+        switch (arguments.text("ip"), arguments.text("dev")) {
+        case (let address?, let device?): ["address=\(address) \(device)", "gate=\(installation.gate)"]
+        case (nil, nil): []
+        default: throw CommandError.usage("--ip and --dev belong together")
+        }
+    }
 
     static func parse(_ arguments: ParsedArguments, _ endpoints: [Endpoint]) throws -> StandbyOptions {
         if !arguments.flag("insecure"), let open = endpoints.first(where: { !$0.isLoopback }) {

@@ -21,8 +21,6 @@ enum FtReplicaCommand: Command {
         [
             .value("listen", nil, "HOST:PORT", .text, "Wait there for a primary."),
             .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
-            .value("ip", nil, "ADDR/LEN", .text, "The address that clients know: taken over with the program."),
-            .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
             .flag(
                 "automatic", nil,
                 "Take over without being told to. When the link is cut and the primary lives, both are live then."),
@@ -35,13 +33,8 @@ enum FtReplicaCommand: Command {
         var options = try StandbyArguments.parse(arguments, [endpoint])
         options.isAutomatic = arguments.flag("automatic")
         if let problem = options.problem { throw CommandError.usage(problem) }
-        var words = options.words + ["listen=\(endpoint.host) \(endpoint.port)"]
-        switch (arguments.text("ip"), arguments.text("dev")) {
-        case (let address?, let device?): words.append("address=\(address) \(device)")
-        case (nil, nil): break
-        default: throw CommandError.usage("--ip and --dev belong together")
-        }
         let installation = try Installation.find()
+        let words = try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
         let standby = try Standby(
             directory: directory, installation: installation, agent: ["replica", directory] + words)

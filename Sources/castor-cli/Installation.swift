@@ -6,11 +6,14 @@ import Glibc
 struct Installation {
     let runtime: String
     let agent: String
+    /// The egress gate of a hot standby, for the kernel.
+    let gate: String
 
     static func find() throws -> Installation {
-        let parts = ["libCastorRuntime.so", "castor-agent"]
+        let parts = ["libCastorRuntime.so", "castor-agent", "castor-gate.bpf.o"]
         let directory = try directory(with: parts)
-        return Installation(runtime: resolved("\(directory)/\(parts[0])"), agent: resolved("\(directory)/\(parts[1])"))
+        let paths = parts.map { part in resolved("\(directory)/\(part)") }
+        return Installation(runtime: paths[0], agent: paths[1], gate: paths[2])
     }
 
     /// What compilers need.
