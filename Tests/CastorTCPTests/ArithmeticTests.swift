@@ -23,7 +23,7 @@ import Testing
 
     private func answer(_ acknowledged: UInt32) -> Probe.Answer { .init(acknowledged: acknowledged, window: 1 << 16, timestampEcho: 7) }
 
-    @Test(arguments: [UInt32(0), 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ff00, .max])
+    @Test(arguments: [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ff00, 0xffff_ffff] as [UInt32])
     func numbersGoRound(_ start: UInt32) {
         #expect(!start.isAfter(start))
         for step in [UInt32(1), 255, 256, 1 << 30, 0x7fff_ffff] {
@@ -35,7 +35,7 @@ import Testing
     }
 
     /// Whatever the initial numbers are, and however many times they went round.
-    @Test(arguments: [UInt32(0), 0x7fff_ff80, 0xffff_ff80, .max], [UInt64(0), 1 << 32 - 64, 9 << 32])
+    @Test(arguments: [0, 0x7fff_ff80, 0xffff_ff80, 0xffff_ffff] as [UInt32], [0, 0xffff_ffc0, 9 << 32] as [UInt64])
     func connectionsGoOnWhereTheClientIs(_ initial: UInt32, _ before: UInt64) {
         let tcp = connection(received: initial &+ 77, sent: initial)
         let produced = before + 1000
@@ -52,7 +52,7 @@ import Testing
         #expect(position(nil).receive == (initial &+ 82).advanced(by: before))
     }
 
-    @Test(arguments: [UInt32(0), 1, 1000, 0x7fff_ffff, .max - 12_000, .max - 3, .max])
+    @Test(arguments: [0, 1, 1000, 0x7fff_ffff, 0xffff_d000, 0xffff_fffc, 0xffff_ffff] as [UInt32])
     func clocksAreLaterAndOfTheSameUnit(_ echo: UInt32) {
         for clock in [UInt32(4), 5, .max, .max - 1] {
             let new = Rebuild.clock(after: echo, like: clock)
