@@ -88,7 +88,7 @@ struct GateObject: @unchecked Sendable {
 
     private static func hook(_ device: UInt32) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
-        hook.sz = MemoryLayout<bpf_tc_hook>.size
+        hook.sz = Int(CASTOR_TC_HOOK_SIZE)
         hook.ifindex = Int32(device)
         hook.attach_point = BPF_TC_EGRESS
         return hook
@@ -96,7 +96,7 @@ struct GateObject: @unchecked Sendable {
 
     private static func options(place: UInt32) -> bpf_tc_opts {
         var options = bpf_tc_opts()
-        options.sz = MemoryLayout<bpf_tc_opts>.size
+        options.sz = Int(CASTOR_TC_OPTS_SIZE)
         options.handle = 1
         options.priority = place
         return options
