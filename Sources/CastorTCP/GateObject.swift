@@ -88,7 +88,8 @@ struct GateObject: @unchecked Sendable {
 
     private static func hook(_ device: UInt32) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
-        hook.sz = MemoryLayout<bpf_tc_hook>.size
+        // To the end of the last field: behind it, copies made by Swift need not have the zeros that libbpf asks for.
+        hook.sz = MemoryLayout.offset(of: \bpf_tc_hook.parent)! + MemoryLayout<UInt32>.size
         hook.ifindex = Int32(device)
         hook.attach_point = BPF_TC_EGRESS
         return hook
@@ -96,7 +97,7 @@ struct GateObject: @unchecked Sendable {
 
     private static func options(place: UInt32) -> bpf_tc_opts {
         var options = bpf_tc_opts()
-        options.sz = MemoryLayout<bpf_tc_opts>.size
+        options.sz = MemoryLayout.offset(of: \bpf_tc_opts.priority)! + MemoryLayout<UInt32>.size
         options.handle = 1
         options.priority = place
         return options

@@ -99,8 +99,8 @@ public enum Rebuild {
         let again: UInt64
 
         init(_ tcp: castor_tcp, consumed: UInt64, produced: UInt64, retained: UInt64, answer: Probe.Answer?) {
-            receive = tcp.received.advanced(by: consumed)
-            let end = tcp.sent.advanced(by: produced)
+            receive = tcp.received.moved(by: consumed)
+            let end = tcp.sent.moved(by: produced)
             let missing = answer.map { UInt64(max(0, -Int64($0.acknowledged.distance(after: end)))) } ?? retained
             again = min(missing, produced)
             send = end &- UInt32(truncatingIfNeeded: again)

@@ -101,7 +101,7 @@ final class Machine: Sendable {
         try within { try EgressGate(object: Machine.object, device: Machine.device, address: ipv4(Machines.shared)) }
     }
 
-    private static let object: String = {
+    static let object: String = {
         var path = URL(fileURLWithPath: #filePath)
         for _ in 0..<3 { path.deleteLastPathComponent() }
         return path.path + "/.build/release/castor-gate.bpf.o"
@@ -122,8 +122,11 @@ final class Machine: Sendable {
         return listener
     }
 
-    func connection(to address: String, port: UInt16) throws -> Int32 {
+    /// Within `milliseconds`, if they are given.
+    func connection(to address: String, port: UInt16, milliseconds: Int = 0) throws -> Int32 {
         let descriptor = try tcpSocket()
+        var time = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         let code = with(address, port) { connect(descriptor, $0, $1) }
         guard code == 0 else {
             let code = errno
