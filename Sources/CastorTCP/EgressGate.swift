@@ -42,6 +42,8 @@ public final class EgressGate: Sendable {
         owner = try GateOwner(address: address, device: device, named: name)
         raw = try RawSocket()
         try EgressGate.checkEthernet(name)
+        GateObject.silence()
+        try GateObject.prepare(device, named: name)
         let predecessor: castor_gate_control?
         (place, predecessor) = try GateObject.place(for: address, on: device, named: name)
         gate = try GateObject(path: path)
@@ -78,7 +80,8 @@ public final class EgressGate: Sendable {
         }
     }
 
-    /// Takes the gate off the interface, which is open then. Several system calls.
+    /// Takes the gate off the interface, which is open then. Several system calls, by a thread of the same
+    /// network namespace as the one that made the gate.
     public func detach() throws(TCPFailure) { try GateObject.detach(from: device, named: deviceName, place: place) }
 
     // MARK: - All connections

@@ -139,6 +139,18 @@ final class Machine: Sendable {
     }
 }
 
+extension Machine {
+    /// Whether the address refuses a connection to a port where nobody listens, rather than to say nothing.
+    func reaches(_ address: String) -> Bool {
+        do {
+            // Not even what asks for the address waits for an earlier question.
+            try command("ip", "-n", namespace, "neigh", "flush", "dev", Machine.device)
+            close(try connection(to: address, port: 9, milliseconds: 300))
+            return true
+        } catch { return "\(error)".contains("refused") }
+    }
+}
+
 /// What a test could not do.
 struct Failure: Error, CustomStringConvertible {
     let description: String
