@@ -142,8 +142,12 @@ private final class Listener {
     }
 
     deinit {
-        close(descriptor)
         packet.deallocate()
+        // The kernel waits more than ten milliseconds before it lets a packet socket go: clients need not.
+        var thread = pthread_t()
+        let argument = UnsafeMutableRawPointer(bitPattern: Int(descriptor))
+        let code = pthread_create(&thread, nil, { close(Int32(Int(bitPattern: $0))); return nil }, argument)
+        if code == 0 { pthread_detach(thread) } else { close(descriptor) }
     }
 
     /// Takes TCP to one of the addresses, as long as there are few enough of them to compare; classic BPF over the IPv4 header.

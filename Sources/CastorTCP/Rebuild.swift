@@ -29,9 +29,7 @@ public enum Rebuild {
         try socket.set(KernelSocket.Option.queueSequence, position.receive, "TCP_QUEUE_SEQ")
         try socket.select(.send)
         try socket.set(KernelSocket.Option.queueSequence, position.send, "TCP_QUEUE_SEQ")
-        guard SocketAddress(family: tcp.family, tcp.peer, port: tcp.peer_port).with({ connect(descriptor, $0, $1) }) == 0 else {
-            throw TCPFailure("restoring a connection")
-        }
+        try connect(socket, tcp)
         try setOptions(socket, tcp)
         if tcp.hasTimestamps {
             let clock = clock(after: answer?.timestampEcho ?? timestamp, like: tcp.timestamp)
@@ -69,6 +67,17 @@ public enum Rebuild {
     }
 
     // MARK: - Steps
+
+    /// The kernel computes the size of segments when it connects, from the largest that the program allows for or from 536, and, though
+    /// the peer's is among the options that are restored later, not again.
+    private static func connect(_ socket: KernelSocket, _ tcp: castor_tcp) throws(TCPFailure) {
+        let option = KernelSocket.Option.maximumSegment, unset: Int32 = 536
+        let chosen = try socket.get(option, Int32(0), "TCP_MAXSEG")
+        try socket.set(option, Int32(min(max(tcp.mss, 88), 0x7fff)), "TCP_MAXSEG")
+        let address = SocketAddress(family: tcp.family, tcp.peer, port: tcp.peer_port)
+        guard address.with({ Glibc.connect(socket.descriptor, $0, $1) }) == 0 else { throw TCPFailure("restoring a connection") }
+        try socket.set(option, chosen == unset ? 0 : chosen, "TCP_MAXSEG")
+    }
 
     /// struct tcp_repair_opt: kinds of options (RFC 9293, 2018, 7323), and values.
     private static func setOptions(_ socket: KernelSocket, _ tcp: castor_tcp) throws(TCPFailure) {

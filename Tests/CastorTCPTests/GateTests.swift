@@ -60,6 +60,48 @@ private final class Pair {
         #expect(pair.gate.counts(pair.slot).ends == 0)
     }
 
+    /// 100 MB each way: large segments, scaled windows, and an agent that acknowledges in steps.
+    @Test func bulkGoesAtSpeed() throws {
+        let length: UInt64 = 100_000_000
+        func seconds(_ mode: EgressGate.Mode, from: KeyPath<Pair, Int32>, to: KeyPath<Pair, Int32>) throws -> Double {
+            let pair = try Pair(mode)
+            let descriptor = pair[keyPath: from]
+            let start = milliseconds()
+            let sender = Thread {
+                var sent: UInt64 = 0
+                while sent < length {
+                    let count = writeBytes(descriptor, Pattern(stream: 1).piece(at: sent, count: Int(min(length - sent, 65521))))
+                    if count <= 0 { return }
+                    sent += UInt64(count)
+                }
+            }
+            sender.start()
+            var received: UInt64 = 0, known: UInt64 = 0
+            var buffer = [UInt8](repeating: 0, count: 1 << 17)
+            while received < length, isReadable(pair[keyPath: to], milliseconds: 5000) {
+                let count = recv(pair[keyPath: to], &buffer, buffer.count, 0)
+                guard count > 0, buffer.withUnsafeBytes({ Pattern(stream: 1).matches(.init(rebasing: $0[..<count]), at: received) }) else {
+                    throw Failure("other bytes from \(received) on")
+                }
+                received += UInt64(count)
+                if to == \.server, received - known > 200_000 || received == length {
+                    known = received
+                    pair.acknowledge(Int(known))
+                }
+            }
+            #expect(received == length)
+            #expect(eventually(seconds: 2) { unacknowledged(descriptor) == 0 })
+            let counts = pair.gate.counts(pair.slot)
+            #expect(mode == .pass || to == \.client || counts.dropped > 0)
+            return (milliseconds() - start) / 1000
+        }
+        for (name, from, to) in [("up", \Pair.client, \Pair.server), ("down", \Pair.server, \Pair.client)] {
+            let times = try [EgressGate.Mode.pass, .guard].map { try seconds($0, from: from, to: to) }
+            print("100 MB \(name): \(times[0]) s when it passes, \(times[1]) s guarded")
+            #expect(times[1] < 5)
+        }
+    }
+
     @Test func endsAreHeldBackUntilTheyMay() throws {
         let pair = try Pair()
         shutdown(pair.server, Int32(SHUT_WR))

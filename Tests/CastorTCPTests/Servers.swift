@@ -26,7 +26,7 @@ final class PrimaryServer: @unchecked Sendable {
         (self.gate, self.lag) = (gate, lag)
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/primary.py"
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["ip", "netns", "exec", machine.namespace, "python3", script, Machines.shared, "7000"]
+        process.arguments = ["ip", "netns", "exec", machine.namespace, "python3", script, Machines.shared, "7000", lag > 0 ? "1000" : "0"]
         (process.standardInput, process.standardOutput) = (input, output)
         try process.run()
         guard read(24)?.count == 24 else { throw Failure("primary.py does not start") }

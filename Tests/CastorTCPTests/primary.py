@@ -1,7 +1,7 @@
-"""The server of the failover tests, to be killed: python3 primary.py ADDRESS PORT.
+"""The server of the failover tests, to be killed: python3 primary.py ADDRESS PORT RATE.
 
 The first four bytes of a connection are its number, which says what it does (number % 4):
-0 reads; 1 writes; 2 and 3 answer each 100 bytes with 200. What it writes are the bytes of Streams.swift's Pattern.
+0 reads; 1 writes, RATE bytes each 10 ms or, with 0, as many as it can; 2 and 3 answer each 100 bytes with 200. What it writes are the bytes of Streams.swift's Pattern.
 To standard output go records: u32 kind, u32 number, u64 bytes read, u64 bytes written; what they say happens afterwards.
 After a record of kind 1 (a connection was accepted; 64 bytes of castor_tcp follow) and of kind 2 (a request) it waits for a byte from
 standard input; kind 3 asks for nothing.
@@ -13,11 +13,13 @@ import select
 import socket
 import struct
 import sys
+import time
 
 PERIOD = 65521
 PATTERN = bytes((k * 2654435761 & 0xFFFFFFFF) >> 24 for k in range(PERIOD)) * 2
 REPAIR, QUEUE, SEQUENCE, TIMESTAMP, INFO, SEGMENT = 19, 20, 21, 24, 11, 2
-PIECE = 16384
+RATE = int(sys.argv[3])
+PIECE = RATE or 16384
 
 
 def number(connection, option):
@@ -61,6 +63,7 @@ class Connection:
         self.number = None
         self.hello = b""
         self.read = self.written = self.sent = 0
+        self.next = 0.0
 
     def record(self, kind):
         os.write(1, struct.pack("IIQQ", kind, self.number, self.read, self.written) + (self.tcp if kind == 1 else b""))
@@ -84,6 +87,9 @@ class Connection:
             self.send()
 
     def writable(self):
+        if RATE and time.monotonic() < self.next:
+            return
+        self.next = time.monotonic() + 0.01
         if self.sent == self.written:
             self.written += PIECE
             self.record(3)
