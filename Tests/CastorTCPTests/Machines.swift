@@ -2,8 +2,12 @@
 /// object. Sockets stay in the namespace in which they were made, so that one process has ends on all of them.
 import CTSXShim
 import Foundation
+import Testing
 
 @testable import CastorTCP
+
+/// The suites that need them, one after the other: some measure.
+@Suite(.serialized, .enabled(if: Machines.areAllowed)) enum KernelTests {}
 
 final class Machines: Sendable {
     static let areAllowed = geteuid() == 0
@@ -140,6 +144,22 @@ final class Machine: Sendable {
 }
 
 extension Machine {
+    /// The kernel computes the checksums of what leaves, and cuts segments, itself.
+    func withoutChecksumOffload() throws {
+        try within {
+            let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+            defer { close(descriptor) }
+            var value: (command: UInt32, data: UInt32) = (0x17, 0)  // ETHTOOL_STXCSUM
+            var request = ifreq()
+            withUnsafeMutableBytes(of: &request.ifr_ifrn.ifrn_name) { $0.copyBytes(from: Machine.device.utf8) }
+            let code = withUnsafeMutablePointer(to: &value) {
+                request.ifr_ifru.ifru_data = UnsafeMutableRawPointer($0).assumingMemoryBound(to: CChar.self)
+                return ioctl(descriptor, 0x8946, &request)  // SIOCETHTOOL
+            }
+            guard code == 0 else { throw Failure("no way to compute checksums here: \(String(cString: strerror(errno)))") }
+        }
+    }
+
     /// Whether the address refuses a connection to a port where nobody listens, rather than to say nothing.
     func reaches(_ address: String) -> Bool {
         do {
