@@ -14,13 +14,19 @@ private final class Service {
     let replica: Child
     static let port = 7000
 
-    /// Returns when the server listens, protected.
-    init(_ workspace: Workspace, _ server: [String], silence: Int = 100) throws {
+    /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of.
+    init(_ workspace: Workspace, _ server: [String], files: String? = nil) throws {
         self.workspace = workspace
-        let common = ["--insecure", "--silence", "\(silence)", "--ip", "\(Hosts.service)/24"]
+        var wrapper = Hosts.on(hosts.replica)
+        if let files {
+            _ = try Child(["cp", "-a", files, "\(files)-copy"]).wait()
+            let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
+            wrapper += ["unshare", "-m", "sh", "-c", bind, "\(files)-copy", files]
+        }
+        let common = ["--insecure", "--ip", "\(Hosts.service)/24"]
         replica = try workspace.startCastor(
             ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--automatic", "--dev", Hosts.replicaDevice] + common
-                + ["-o", workspace("replica-log")], wrapper: Hosts.on(hosts.replica))
+                + ["-o", workspace("replica-log")], wrapper: wrapper)
         primary = try workspace.startCastor(
             ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
                 + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
@@ -57,7 +63,9 @@ private final class Service {
     func expectAllRight(_ client: Child) throws {
         let seen = try client.wait(timeout: 120)
         workspace.expect(seen.status == 0, "the client: \(seen.errorText) \(seen.outputText.suffix(200))")
-        workspace.expect(replica.isAlive || (try? replica.wait().status) == 3, "the replica has ended")
+        if !replica.isAlive, let ended = try? replica.wait() {
+            workspace.expect(ended.status == 3, "the replica has ended: \(ended)")
+        }
     }
 }
 
@@ -124,6 +132,7 @@ extension Integration {
             let workspace = try Workspace()
             var random = Random("nginx dies \(number) \(death)")
             try workspace.makeDirectory("www")
+            try workspace.makeDirectory("work")
             chmod(workspace.path, 0o755)
             for (name, size) in [("small", 100), ("middle", 20_000), ("large", 3_000_000)] {
                 try workspace.write("www/\(name)", random.bytes(size))
@@ -132,17 +141,17 @@ extension Integration {
                 "nginx.conf",
                 Data(
                     """
-                    daemon off; master_process off; pid \(workspace.path)/nginx.pid; error_log stderr;
+                    daemon off; master_process off; pid \(workspace.path)/work/pid; error_log stderr;
                     events { worker_connections 256; }
                     http {
-                        access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path \(workspace.path)/a;
-                        proxy_temp_path \(workspace.path)/b; fastcgi_temp_path \(workspace.path)/c;
-                        uwsgi_temp_path \(workspace.path)/d; scgi_temp_path \(workspace.path)/e;
+                        access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path \(workspace.path)/work/a;
+                        proxy_temp_path \(workspace.path)/work/b; fastcgi_temp_path \(workspace.path)/work/c;
+                        uwsgi_temp_path \(workspace.path)/work/d; scgi_temp_path \(workspace.path)/work/e;
                         server { listen \(Hosts.service):\(Service.port); root \(workspace.path)/www; }
                     }
 
                     """.utf8))
-            let service = try Service(workspace, ["nginx", "-p", workspace.path, "-c", configuration])
+            let service = try Service(workspace, ["nginx", "-p", workspace.path, "-c", configuration], files: workspace("work"))
             let client = try service.client(
                 "http_load.py", [Hosts.service, "\(Service.port)", workspace("www"), "20", "2000"], begins: "connected")
             _ = try client.line(containing: "\(100 * (1 + random.below(15)))")
