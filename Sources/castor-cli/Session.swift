@@ -14,11 +14,11 @@ final class Session {
     private let bytes: Int
 
     static let ringSlots = 65536
-    static let rings = 4096
+    static let rings = Int(CASTOR_RINGS)
 
     /// `shares`: with room for what processes of a replay map shared. A sanitizer leaves none.
     init(mode: UInt32, shares: Bool = true) throws {
-        let versions = 4096
+        let versions = Int(CASTOR_SEGMENT_HEADER)
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let rings = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096
