@@ -97,7 +97,7 @@ final class RecordAgent {
                     noteSurvivors()
                 }
             }
-            pause = isBusy(work) ? 1 : min(pause * 2, 256)
+            pause = isBusy(work) ? 1 : min(pause * 2, 512)
             if outcome == nil || anyAlive() { sleep(pause, until: flushed + RecordAgent.second) }
         }
     }
@@ -108,16 +108,15 @@ final class RecordAgent {
     }
 
     private func sleep(_ pause: UInt64, until due: UInt64) {
-        var pause = pause
-        if primary != nil { pause = min(pause, 128) }
-        if processes.mustLook { pause = min(pause, 50) }
-        if isReminding { pause = min(pause, Reminder.pause) }
+        let now = Clock.milliseconds
+        if now >= due { return }
         if primary == nil, active.indices.isEmpty, !processes.mustLook {
-            let now = Clock.milliseconds
-            if now < due {
-                segment.sleep(milliseconds: Int(due - now), as: CASTOR_AGENT_LISTENS) { segment.hasCalls || processes.hasNews }
-            }
+            segment.sleep(milliseconds: Int(due - now), as: CASTOR_AGENT_LISTENS) { segment.hasCalls || processes.hasNews }
         } else {
+            var pause = min(pause, due - now)
+            if primary != nil { pause = min(pause, 128) }
+            if processes.mustLook { pause = min(pause, 50) }
+            if isReminding { pause = min(pause, Reminder.pause) }
             segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary != nil && (segment.hasCalls || anyWaits) }
         }
     }
