@@ -2,6 +2,7 @@
 /// connections.
 import CTSXShim
 import Foundation
+import Synchronization
 
 @testable import CastorTCP
 
@@ -19,6 +20,7 @@ final class PrimaryServer: @unchecked Sendable {
     private let gate: EgressGate
     /// Milliseconds.
     private let lag: Double
+    private let isDead = Atomic(false)
     private var known: [Int: KnownConnection] = [:]
     private var slots: [Int: EgressGate.Slot] = [:]
     private let log = DispatchSemaphore(value: 0)
@@ -44,6 +46,8 @@ final class PrimaryServer: @unchecked Sendable {
 
     /// In the middle of what it does; returns what the standby knows then.
     func die() -> [KnownConnection] {
+        // A log that lags has lost its end by now.
+        isDead.store(true, ordering: .relaxed)
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         log.wait()
@@ -88,7 +92,9 @@ final class PrimaryServer: @unchecked Sendable {
         var late: ArraySlice<Record> = []
         let descriptor = output.fileHandleForReading.fileDescriptor
         while true {
-            while let first = late.first, first.time + lag <= milliseconds() { take(late.removeFirst()) }
+            while let first = late.first, first.time + lag <= milliseconds(), !isDead.load(ordering: .relaxed) {
+                take(late.removeFirst())
+            }
             if !late.isEmpty, !isReadable(descriptor, milliseconds: 5) { continue }
             guard let record = next() else { return }
             if record.kind == 3, lag > 0 {
