@@ -82,7 +82,7 @@ public enum Probe {
     static func question(to connection: Connection) -> Segment? {
         let tcp = connection.tcp
         // A client may take the window for true: a few segments, until the connection itself says more.
-        let window = UInt16(clamping: max(1, 4 * tcp.mss >> UInt32(tcp.receive_scale)))
+        let window = UInt16(clamping: max(1, (4 * tcp.mss) >> UInt32(tcp.receive_scale)))
         // A clock that stands cannot make the client refuse what the connection sends later; it answers to one that is
         // behind, too.
         var segment = Segment(
