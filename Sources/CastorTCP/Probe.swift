@@ -59,7 +59,7 @@ public enum Probe {
     }
 
     /// Nanoseconds until who has not answered is asked again.
-    private static let firstPatience = 5_000_000, longestPatience = 80_000_000
+    private static let firstPatience = 5_000_000, longestPatience = 20_000_000
 
     private struct Key: Hashable { let peer: UInt32, ports: UInt32 }
 
