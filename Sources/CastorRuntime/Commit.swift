@@ -10,9 +10,11 @@ import CTSXShim
 enum Disturbance {
     static let chaos: UInt8 = 1
     static let commit: UInt8 = 2
+    static let skip: UInt8 = 4
 
     @_noLocks static func ofNewThread() -> UInt8 {
         (segment.pointee.chaos != 0 ? chaos : 0) | (segment.pointee.options & CASTOR_OPT_COMMIT != 0 ? commit : 0)
+            | (castor_load32(castor_segment_skipping(segment)) != 0 ? skip : 0)
     }
 }
 

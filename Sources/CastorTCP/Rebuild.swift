@@ -8,19 +8,20 @@ public enum Rebuild {
     /// and written `produced` bytes. The socket keeps its options and is still in repair: nothing is sent and nothing
     /// received until `release`.
     ///
-    /// With the client's `answer` the connection goes on at what the client expects next, or, if that is more than was
-    /// produced, at `produced`: the client will drop what it has already. Without, at the first of the `retained` bytes
-    /// that it may lack. The timestamp clock goes on after the client's echo, or `timestamp`.
+    /// With the client's `answer` the connection goes on at what the client expects next. If that is more than was
+    /// produced, it does so only when the program `skips` what the client has already, else at `produced`: the client
+    /// drops what it has, as long as that fits into its first window. Without an answer it goes on at the first of the
+    /// `retained` bytes that the client may lack. The timestamp clock goes on after the client's echo, or `timestamp`.
     ///
     /// Returns how many bytes, the last of `produced`, must be sent again. The machine must have the local address and
     /// a route to the peer. TCPFailure leaves the socket unconnected or of no use.
     public static func run(
         socket descriptor: Int32, _ tcp: castor_tcp, consumed: UInt64, produced: UInt64, retained: UInt64 = 0,
-        answer: Probe.Answer?,
-        timestamp: UInt32
+        answer: Probe.Answer?, timestamp: UInt32, skips: Bool = false
     ) throws(TCPFailure) -> UInt64 {
         let socket = KernelSocket(descriptor)
-        let position = Position(tcp, consumed: consumed, produced: produced, retained: retained, answer: answer)
+        let position = Position(
+            tcp, consumed: consumed, produced: produced, retained: retained, answer: answer, skips: skips)
         let reuse = try socket.get(SO_REUSEADDR, Int32(0), "SO_REUSEADDR", level: SOL_SOCKET)
         // In repair the kernel binds to ports in use by itself, unless the option is given afterwards.
         try socket.setRepair(.on)
@@ -118,9 +119,15 @@ public enum Rebuild {
         /// How many of the produced bytes are sent again.
         let again: UInt64
 
-        init(_ tcp: castor_tcp, consumed: UInt64, produced: UInt64, retained: UInt64, answer: Probe.Answer?) {
+        init(
+            _ tcp: castor_tcp, consumed: UInt64, produced: UInt64, retained: UInt64, answer: Probe.Answer?, skips: Bool = false
+        ) {
             receive = tcp.received.moved(by: consumed)
             let end = tcp.sent.moved(by: produced)
+            if skips, let acknowledged = answer?.acknowledged, acknowledged.isAfter(end) {
+                (again, send) = (0, acknowledged)
+                return
+            }
             let missing = answer.map { UInt64(max(0, -Int64($0.acknowledged.distance(after: end)))) } ?? retained
             again = min(missing, produced)
             send = end &- UInt32(truncatingIfNeeded: again)

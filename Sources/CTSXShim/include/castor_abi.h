@@ -446,7 +446,7 @@ typedef struct castor_connection {
     uint32_t pad;
     uint64_t consumed, produced; ///< bytes that the program has read and sent
     uint64_t cookie;           ///< standby: of the socket that has its place (SO_COOKIE)
-    uint64_t pad1;
+    uint64_t skip;             ///< standby that went live: so much of what the program sends next has arrived already
     castor_tcp tcp;
 } castor_connection;
 _Static_assert(sizeof(castor_connection) == 128, "two lines");
@@ -503,7 +503,7 @@ typedef struct castor_segment {
     uint64_t connections_offset; ///< a bit per connection that has changed, in words of 32; then castor_connection × CASTOR_CONNECTIONS
     uint64_t retained_offset; ///< CASTOR_RETAINED × CASTOR_CONNECTIONS; 0: nothing is retained
     uint32_t unrepaired;      ///< connections that a standby could not go on with: no CAP_NET_ADMIN
-    uint32_t pad4;
+    uint32_t skipping;        ///< connections that have something to skip
     uint64_t pad3[2];
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
