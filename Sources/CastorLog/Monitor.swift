@@ -21,5 +21,14 @@ public final class Monitor: @unchecked Sendable {
     public func unlock() { pthread_mutex_unlock(mutex) }
     /// Gives the lock away until somebody calls `changed`.
     public func wait() { pthread_cond_wait(condition, mutex) }
+    /// Not longer than so many milliseconds.
+    public func wait(milliseconds: Int) {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + milliseconds % 1000 * 1_000_000
+        end.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &end)
+    }
     public func changed() { pthread_cond_broadcast(condition) }
 }
