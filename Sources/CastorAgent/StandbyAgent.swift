@@ -196,6 +196,9 @@ final class StandbyAgent {
 
     /// `start`: what the primary that this becomes knows of others.
     private func goLive(_ start: PrimaryMachine.Start? = nil) throws {
+        let words = CommandLine.arguments
+        let options = StandbyOptions(words: words)
+        if let sent = start?.leaseSent { gate?.open(untilMilliseconds: sent + Milliseconds(options.agreement.lease)) }
         takeOver()
         let writer = try continueLog()
         // While recording the words of the compiler plane's shards are locks, too.
@@ -204,14 +207,13 @@ final class StandbyAgent {
         }
         castor_store32(castor_segment_next_stream(segment.base), (order.created.max() ?? 0) + 1)
         var primary: PrimaryNode?
-        let words = CommandLine.arguments
         let replicas = words.pairs("replica")
-        if var start, !replicas.isEmpty {
+        if var start, !replicas.isEmpty || options.hasStore {
             start.written = writer.bytesWritten
             segment.base.pointee.options |= CASTOR_OPT_COMMIT
             primary = PrimaryNode(
-                segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
-                log: standbyName, gate: gate)
+                segment: segment, control: control, directory: log.directory, options: options,
+                log: logNumber(words), gate: gate, id: node!.id, lease: node!.lease)
             gate?.setMode(.guard)
             primary!.start(start, replicas: replicas)
         }

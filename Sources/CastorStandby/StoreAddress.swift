@@ -1,5 +1,6 @@
 /// Where the lease store is: `etcd://HOST:PORT[,HOST:PORT…]/NAME`, or `etcds://` when it is spoken to over TLS. The name is the
 /// service's: its primary and replicas give the same.
+import CastorLog
 
 public struct StoreAddress: Equatable, Sendable {
     public var isEncrypted: Bool
@@ -27,6 +28,9 @@ public struct StoreAddress: Equatable, Sendable {
         name = String(parts[1])
         guard endpoints.allSatisfy(StoreAddress.isEndpoint) else { return nil }
     }
+
+    /// A number for the service, the same everywhere.
+    public var number: UInt64 { checksum(Array(name.utf8)) }
 
     private static func isEndpoint(_ text: String) -> Bool {
         guard let colon = text.lastIndex(of: ":"), colon != text.startIndex, let port = UInt16(text[text.index(after: colon)...]) else {
