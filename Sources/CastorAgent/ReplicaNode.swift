@@ -38,7 +38,7 @@ final class ReplicaNode: @unchecked Sendable {
     private var idleAt: Position = 0
     private let events: Int32
     /// What the user was told last.
-    private var said = ""
+    private var said: String?
     /// Wakes the thread that feeds.
     private let wake: @Sendable () -> Void
 
@@ -57,6 +57,7 @@ final class ReplicaNode: @unchecked Sendable {
         listener = try Network.listen(host: host, port: port)
         events = try LogWriter.createEvents(directory: directory)
         machine = ReplicaMachine(id: id, log: log, options: options)
+        said = machine.hindrance
         lease?.answer { [self] in handle(.lease($0)) }
         Thread.start { self.serve() }
         Thread.start { self.tick() }
