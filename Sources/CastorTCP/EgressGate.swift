@@ -42,6 +42,8 @@ public final class EgressGate: Sendable {
         owner = try GateOwner(address: address, device: device, named: name)
         raw = try RawSocket()
         try EgressGate.checkEthernet(name)
+        GateObject.silence()
+        try GateObject.prepare(device, named: name)
         let predecessor: castor_gate_control?
         (place, predecessor) = try GateObject.place(for: address, on: device, named: name)
         gate = try GateObject(path: path)
@@ -78,7 +80,8 @@ public final class EgressGate: Sendable {
         }
     }
 
-    /// Takes the gate off the interface, which is open then. Several system calls.
+    /// Takes the gate off the interface, which is open then. Several system calls, by a thread of the same
+    /// network namespace as the one that made the gate.
     public func detach() throws(TCPFailure) { try GateObject.detach(from: device, named: deviceName, place: place) }
 
     // MARK: - All connections
@@ -97,22 +100,24 @@ public final class EgressGate: Sendable {
 
     // MARK: - One connection
 
-    /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to its `received` only. nil when
+    /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to those `consumed` only. nil when
     /// `CASTOR_GATE_FLOWS` connections are there, or when it is one over IPv6, of which the gate knows nothing. A few system calls.
     ///
-    /// To be called before the program can have sent anything: until then the gate holds back what the kernel says for it.
-    public func add(_ tcp: castor_tcp) -> Slot? {
+    /// To be called before the program can have sent anything: until then the gate holds back what the kernel says for it. A connection
+    /// that is rebuilt has `consumed` and `produced` so many bytes, and is added before it is released.
+    public func add(_ tcp: castor_tcp, consumed: UInt64 = 0, produced: UInt64 = 0) -> Slot? {
         guard let key = castor_gate_key(tcp) else { return nil }
         guard let index = places.withLock({ $0.take { forget($0) } }) else { return nil }
         connections[index] = tcp
+        let received = tcp.received.moved(by: consumed)
         let flow = gate.flows + index
         flow.pointee = castor_gate_flow()
-        flow.pointee.acknowledged = tcp.received
+        flow.pointee.acknowledged = received
         flow.pointee.scale = UInt32(tcp.receive_scale)
-        flow.pointee.track.sent = tcp.sent
-        flow.pointee.track.wanted = tcp.received
-        flow.pointee.track.told = tcp.received
-        flow.pointee.track.edge = tcp.received
+        flow.pointee.track.sent = tcp.sent.moved(by: produced)
+        flow.pointee.track.wanted = received
+        flow.pointee.track.told = received
+        flow.pointee.track.edge = received
         guard gate.slots.set(key, to: UInt32(index)) else {
             places.withLock { $0.give(index) }
             return nil

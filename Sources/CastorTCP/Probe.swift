@@ -75,7 +75,7 @@ public enum Probe {
 
     /// The first byte that the client may not have acknowledged.
     static func base(_ connection: Connection) -> UInt32 {
-        connection.tcp.sent.advanced(by: connection.produced - min(connection.produced, connection.retained))
+        connection.tcp.sent.moved(by: connection.produced - min(connection.produced, connection.retained))
     }
 
     static func question(to connection: Connection) -> Segment? {
@@ -84,7 +84,7 @@ public enum Probe {
         let window = UInt16(clamping: max(1, 4 * tcp.mss >> UInt32(tcp.receive_scale)))
         // A clock that stands cannot make the client refuse what the connection sends later; it answers to one that is behind, too.
         var segment = Segment(
-            tcp, sequence: base(connection) &- 1, acknowledged: tcp.received.advanced(by: connection.consumed), window: window,
+            tcp, sequence: base(connection) &- 1, acknowledged: tcp.received.moved(by: connection.consumed), window: window,
             timestamps: tcp.hasTimestamps ? (tcp.timestamp, 0) : nil)
         segment?.hasByte = true
         return segment
@@ -142,8 +142,12 @@ private final class Listener {
     }
 
     deinit {
-        close(descriptor)
         packet.deallocate()
+        // The kernel waits more than ten milliseconds before it lets a packet socket go: clients need not.
+        var thread = pthread_t()
+        let argument = UnsafeMutableRawPointer(bitPattern: Int(descriptor))
+        let code = pthread_create(&thread, nil, { close(Int32(Int(bitPattern: $0))); return nil }, argument)
+        if code == 0 { pthread_detach(thread) } else { close(descriptor) }
     }
 
     /// Takes TCP to one of the addresses, as long as there are few enough of them to compare; classic BPF over the IPv4 header.

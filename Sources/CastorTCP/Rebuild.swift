@@ -29,9 +29,7 @@ public enum Rebuild {
         try socket.set(KernelSocket.Option.queueSequence, position.receive, "TCP_QUEUE_SEQ")
         try socket.select(.send)
         try socket.set(KernelSocket.Option.queueSequence, position.send, "TCP_QUEUE_SEQ")
-        guard SocketAddress(family: tcp.family, tcp.peer, port: tcp.peer_port).with({ connect(descriptor, $0, $1) }) == 0 else {
-            throw TCPFailure("restoring a connection")
-        }
+        try connect(socket, tcp)
         try setOptions(socket, tcp)
         if tcp.hasTimestamps {
             let clock = clock(after: answer?.timestampEcho ?? timestamp, like: tcp.timestamp)
@@ -70,6 +68,17 @@ public enum Rebuild {
 
     // MARK: - Steps
 
+    /// The kernel computes the size of segments when it connects, from the largest that the program allows for or from 536, and, though
+    /// the peer's is among the options that are restored later, not again.
+    private static func connect(_ socket: KernelSocket, _ tcp: castor_tcp) throws(TCPFailure) {
+        let option = KernelSocket.Option.maximumSegment, unset: Int32 = 536
+        let chosen = try socket.get(option, Int32(0), "TCP_MAXSEG")
+        try socket.set(option, Int32(min(max(tcp.mss, 88), 0x7fff)), "TCP_MAXSEG")
+        let address = SocketAddress(family: tcp.family, tcp.peer, port: tcp.peer_port)
+        guard address.with({ Glibc.connect(socket.descriptor, $0, $1) }) == 0 else { throw TCPFailure("restoring a connection") }
+        try socket.set(option, chosen == unset ? 0 : chosen, "TCP_MAXSEG")
+    }
+
     /// struct tcp_repair_opt: kinds of options (RFC 9293, 2018, 7323), and values.
     private static func setOptions(_ socket: KernelSocket, _ tcp: castor_tcp) throws(TCPFailure) {
         var options: [(kind: UInt32, value: UInt32)] = [(2, tcp.mss)]
@@ -99,8 +108,8 @@ public enum Rebuild {
         let again: UInt64
 
         init(_ tcp: castor_tcp, consumed: UInt64, produced: UInt64, retained: UInt64, answer: Probe.Answer?) {
-            receive = tcp.received.advanced(by: consumed)
-            let end = tcp.sent.advanced(by: produced)
+            receive = tcp.received.moved(by: consumed)
+            let end = tcp.sent.moved(by: produced)
             let missing = answer.map { UInt64(max(0, -Int64($0.acknowledged.distance(after: end)))) } ?? retained
             again = min(missing, produced)
             send = end &- UInt32(truncatingIfNeeded: again)

@@ -5,6 +5,6 @@ extension UInt32 {
 
     func isAfter(_ other: UInt32) -> Bool { distance(after: other) > 0 }
 
-    /// The number so many bytes on.
-    func advanced(by bytes: UInt64) -> UInt32 { self &+ UInt32(truncatingIfNeeded: bytes) }
+    /// The number so many bytes on. (`advanced(by:)` is another function, and traps.)
+    func moved(by bytes: UInt64) -> UInt32 { self &+ UInt32(truncatingIfNeeded: bytes) }
 }

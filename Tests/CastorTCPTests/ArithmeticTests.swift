@@ -30,8 +30,8 @@ import Testing
             #expect((start &+ step).isAfter(start) && !start.isAfter(start &+ step))
             #expect(start.distance(after: start &+ step) == -Int32(step))
         }
-        #expect(start.advanced(by: 1 << 32) == start)
-        #expect(start.advanced(by: 5 << 32 + 3) == start &+ 3)
+        #expect(start.moved(by: 1 << 32) == start)
+        #expect(start.moved(by: 5 << 32 + 3) == start &+ 3)
     }
 
     /// Whatever the initial numbers are, and however many times they went round.
@@ -39,7 +39,7 @@ import Testing
     func connectionsGoOnWhereTheClientIs(_ initial: UInt32, _ before: UInt64) {
         let tcp = connection(received: initial &+ 77, sent: initial)
         let produced = before + 1000
-        let end = initial.advanced(by: produced)
+        let end = initial.moved(by: produced)
         func position(_ answer: Probe.Answer?, retained: UInt64 = 200) -> Rebuild.Position {
             Rebuild.Position(tcp, consumed: before + 5, produced: produced, retained: retained, answer: answer)
         }
@@ -49,7 +49,7 @@ import Testing
         #expect(position(answer(end &+ 4000)).again == 0 && position(answer(end &+ 4000)).send == end)
         #expect(position(nil).again == 200 && position(nil).send == end &- 200)
         #expect(position(nil, retained: produced + 1).again == produced && position(nil, retained: produced + 1).send == initial)
-        #expect(position(nil).receive == (initial &+ 82).advanced(by: before))
+        #expect(position(nil).receive == (initial &+ 82).moved(by: before))
     }
 
     @Test(arguments: [0, 1, 1000, 0x7fff_ffff, 0xffff_d000, 0xffff_fffc, 0xffff_ffff] as [UInt32])
