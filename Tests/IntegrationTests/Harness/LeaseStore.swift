@@ -15,7 +15,6 @@ final class LeaseStore {
                 "unshare", "-m", "sh", "-c", "mount -t tmpfs none \"$0\" && exec \"$@\"", try workspace.makeDirectory("store"),
                 "etcd", "--data-dir", workspace("store/data"), "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=\(peer)",
-                "--logger", "zap", "--log-outputs", "stderr",
             ])
         address = "etcd://\(Hosts.storeAddress):2379/service"
         _ = try server.line(containing: "ready to serve client requests", inErrors: true)
