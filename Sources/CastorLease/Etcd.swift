@@ -32,7 +32,9 @@ final class Etcd: RecordStore {
                 ("compare", [compare]), ("success", [object(("request_put", put))]),
                 ("failure", [object(("request_range", object(("key", .string(key)))))])))
         if answer["succeeded"]?.bool == true {
-            guard let revision = number(answer["header"]?["revision"]) else { throw StoreFailure("etcd's answer has no revision") }
+            guard let revision = number(answer["header"]?["revision"]) else {
+                throw StoreFailure("etcd's answer has no revision")
+            }
             return .written(revision: revision)
         }
         guard let range = answer["responses"]?.array?.first?["response_range"] else {
@@ -45,7 +47,8 @@ final class Etcd: RecordStore {
     private func value(in range: JSON) throws(StoreFailure) -> StoredValue {
         guard let found = range["kvs"]?.array?.first else { return .none }
         // etcd leaves out what is empty.
-        guard let revision = number(found["mod_revision"]), let bytes = Base64.decode(found["value"]?.string ?? "") else {
+        guard let revision = number(found["mod_revision"]), let bytes = Base64.decode(found["value"]?.string ?? "")
+        else {
             throw StoreFailure("etcd's answer makes no sense")
         }
         return StoredValue(revision: revision, bytes: bytes)

@@ -62,7 +62,8 @@ struct LeaseClerk {
         let sent = now()
         try look()
         let isExpired = seen.map { hasExpired($0, patience: $0.lease.record.members.isEmpty ? 0 : patience) } ?? true
-        guard let next = LeaseRecord.beginning(after: seen?.lease.record, epoch: epoch, by: node, isExpired: isExpired) else {
+        guard let next = LeaseRecord.beginning(after: seen?.lease.record, epoch: epoch, by: node, isExpired: isExpired)
+        else {
             return .held(seen!.lease.record)
         }
         if try write(StoredLease(next, life: life), over: seen?.revision ?? 0) { return .granted(next, sent: sent) }

@@ -16,7 +16,6 @@ public final class LeaseKeeper: @unchecked Sendable {
     // With the lock.
     private var answer: @Sendable (LeaseAnswer) -> Void = { _ in }
     private var request: LeaseRequest?
-    private var isAsking = false
     private var watchedUntil = Milliseconds.min
     private var isRunning = false
     /// What the store's failure was, which has been told.
@@ -70,14 +69,6 @@ public final class LeaseKeeper: @unchecked Sendable {
         monitor.unlock()
     }
 
-    /// Returns when everything that was asked has been answered, or after so many milliseconds.
-    public func settle(milliseconds: Milliseconds) {
-        let end = now() + milliseconds
-        monitor.lock()
-        while request != nil || isAsking, now() < end { monitor.wait(milliseconds: pause) }
-        monitor.unlock()
-    }
-
     /// Begins a new run of the program: waits until the store answers, and while another run may still be had. nil when `isWanted` says
     /// that nobody wants it any more. To be called before anything is asked.
     public func begin(isWanted: () -> Bool) -> (record: LeaseRecord, sent: Milliseconds)? {
@@ -115,12 +106,10 @@ public final class LeaseKeeper: @unchecked Sendable {
     private func run() {
         while true {
             monitor.lock()
-            isAsking = false
             while request == nil, watchedUntil <= now() { monitor.wait() }
             if request == nil { monitor.wait(milliseconds: pause) }
             let asked = request
             request = nil
-            isAsking = asked != nil
             monitor.unlock()
             do throws(StoreFailure) {
                 if let asked { hear(try clerk.answer(asked)) } else { try clerk.look() }

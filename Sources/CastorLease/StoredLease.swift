@@ -13,7 +13,8 @@ struct StoredLease: Equatable {
         func text(_ number: UInt64) -> JSON { .string(String(number, radix: 16)) }
         let members: [(String, JSON)] = [
             ("castor", JSON(StoredLease.version)), ("epoch", text(record.epoch)), ("holder", text(record.holder)),
-            ("members", .array(record.members.map(text))), ("ended", .bool(record.hasEnded)), ("released", .bool(isReleased)),
+            ("members", .array(record.members.map(text))), ("ended", .bool(record.hasEnded)),
+            ("released", .bool(isReleased)),
             ("life", JSON(life)),
         ]
         return Array(JSON.object(members.map { JSON.Member($0.0, $0.1) }).text().utf8)
@@ -28,7 +29,8 @@ struct StoredLease: Equatable {
     init(_ bytes: [UInt8]) throws(StoreFailure) {
         func number(_ value: JSON?) -> UInt64? { value?.string.flatMap { UInt64($0, radix: 16) } }
         guard let json = try? JSON(parsing: bytes), json["castor"]?.integer(Int.self) == StoredLease.version,
-            let epoch = number(json["epoch"]), let holder = number(json["holder"]), let members = json["members"]?.array,
+            let epoch = number(json["epoch"]), let holder = number(json["holder"]),
+            let members = json["members"]?.array,
             let hasEnded = json["ended"]?.bool, let isReleased = json["released"]?.bool,
             let life = json["life"]?.integer(Milliseconds.self), !members.contains(where: { number($0) == nil })
         else { throw StoreFailure("what stands there is no lease of this version of castor") }

@@ -21,7 +21,8 @@ public struct StoreAddress: Equatable, Sendable {
     /// nil when the text is none.
     public init?(_ text: String) {
         guard let scheme = ["etcd", "etcds"].first(where: { text.hasPrefix("\($0)://") }) else { return nil }
-        let parts = text.dropFirst(scheme.count + 3).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = text.dropFirst(scheme.count + 3).split(
+            separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[1].isEmpty else { return nil }
         isEncrypted = scheme == "etcds"
         endpoints = parts[0].split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -33,7 +34,9 @@ public struct StoreAddress: Equatable, Sendable {
     public var number: UInt64 { checksum(Array(name.utf8)) }
 
     private static func isEndpoint(_ text: String) -> Bool {
-        guard let colon = text.lastIndex(of: ":"), colon != text.startIndex, let port = UInt16(text[text.index(after: colon)...]) else {
+        guard let colon = text.lastIndex(of: ":"), colon != text.startIndex,
+            let port = UInt16(text[text.index(after: colon)...])
+        else {
             return false
         }
         return port > 0 && !text.contains { $0 == "@" || $0 == " " || $0 == "?" || $0 == "#" }

@@ -67,7 +67,8 @@ struct ClerkTests {
         clock.now += 1
         #expect(try replica.answer(claim) == .granted(LeaseRecord(epoch: 12, holder: 2), sent: 8))
         // The old holder's knowledge is older; it learns what is so.
-        #expect(try primary.answer(LeaseRequest(.renew, epoch: 11, sent: 0)) == .refused(LeaseRecord(epoch: 12, holder: 2)))
+        #expect(
+            try primary.answer(LeaseRequest(.renew, epoch: 11, sent: 0)) == .refused(LeaseRecord(epoch: 12, holder: 2)))
     }
 
     /// The renewal comes between the claimant's look and its write.
@@ -110,7 +111,9 @@ struct ClerkTests {
         _ = try begin(&primary)
         _ = try primary.answer(LeaseRequest(.claim(members: [2]), epoch: 10, sent: 0))
         _ = try primary.answer(LeaseRequest(.release(hasEnded: false), epoch: 11, sent: 0))
-        #expect(try replica.answer(LeaseRequest(.claim(members: nil), epoch: 11, sent: 3)) == .granted(LeaseRecord(epoch: 12, holder: 2), sent: 3))
+        #expect(
+            try replica.answer(LeaseRequest(.claim(members: nil), epoch: 11, sent: 3))
+                == .granted(LeaseRecord(epoch: 12, holder: 2), sent: 3))
     }
 
     /// Whoever begins a new run leaves the old one's members their time; a program that has ended needs none.
@@ -161,7 +164,8 @@ struct ClerkTests {
 struct TextTests {
     @Test func records() throws {
         for record in [
-            LeaseRecord(epoch: 0, holder: 0), LeaseRecord(epoch: .max, holder: .max, members: [1, .max], hasEnded: true),
+            LeaseRecord(epoch: 0, holder: 0),
+            LeaseRecord(epoch: .max, holder: .max, members: [1, .max], hasEnded: true),
         ] {
             for isReleased in [false, true] {
                 let lease = StoredLease(record, isReleased: isReleased, life: 535)
@@ -172,7 +176,10 @@ struct TextTests {
 
     /// The test vectors of RFC 4648, and every byte.
     @Test func base64() {
-        let vectors = ["": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE=", "foobar": "Zm9vYmFy"]
+        let vectors = [
+            "": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE=",
+            "foobar": "Zm9vYmFy",
+        ]
         for (text, code) in vectors {
             #expect(Base64.encode(text.utf8) == code)
             #expect(Base64.decode(code) == Array(text.utf8))
@@ -183,9 +190,13 @@ struct TextTests {
 
     @Test func addresses() {
         let address = StoreAddress("etcd://a:1,[::1]:2379/the/name")
-        #expect(address?.endpoints == ["a:1", "[::1]:2379"] && address?.name == "the/name" && address?.isEncrypted == false)
+        #expect(
+            address?.endpoints == ["a:1", "[::1]:2379"] && address?.name == "the/name" && address?.isEncrypted == false)
         #expect(StoreAddress("etcds://a:1/n")?.isEncrypted == true)
-        for wrong in ["", "a:1/n", "etcd://", "etcd://a/n", "etcd://a:1", "etcd://a:1/", "etcd://a:0/n", "etcd://a:1,/n", "etcd://u:p@a:1/n", "http://a:1/n"] {
+        for wrong in [
+            "", "a:1/n", "etcd://", "etcd://a/n", "etcd://a:1", "etcd://a:1/", "etcd://a:0/n", "etcd://a:1,/n",
+            "etcd://u:p@a:1/n", "http://a:1/n",
+        ] {
             #expect(StoreAddress(wrong) == nil)
         }
     }

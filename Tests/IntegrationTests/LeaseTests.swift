@@ -26,19 +26,31 @@ private final class Service {
         // The replica's own copy of the files.
         let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
         replica = try workspace.startCastor(
-            ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice, "-o", workspace("replica-log")]
+            [
+                "ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice, "-o",
+                workspace("replica-log"),
+            ]
                 + common,
-            wrapper: Hosts.on(hosts.replica) + ["unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files")])
+            wrapper: Hosts.on(hosts.replica) + [
+                "unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files"),
+            ])
         primary = try workspace.startCastor(
-            ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice, "-o", workspace("primary-log")]
-                + common + ["--", try Repository.guest("udp_server"), Hosts.service, "9000", workspace("files/counted")],
+            [
+                "ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice, "-o",
+                workspace("primary-log"),
+            ]
+                + common + [
+                    "--", try Repository.guest("udp_server"), Hosts.service, "9000", workspace("files/counted"),
+                ],
             wrapper: Hosts.on(hosts.primary))
         _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
     }
 
     func load() throws -> Child {
         try Child(
-            Hosts.on(hosts.client) + ["python3", Repository.guestSource("udp_load.py"), Hosts.service, "9000", "\(requests)"])
+            Hosts.on(hosts.client) + [
+                "python3", Repository.guestSource("udp_load.py"), Hosts.service, "9000", "\(requests)",
+            ])
     }
 
     /// The client got every answer, and the program that gave them all, on one side or the other, ended as it should.
@@ -47,7 +59,8 @@ private final class Service {
         workspace.expect(seen.status == 0, "the client: \(seen)")
         let ended = try server.wait(timeout: 60)
         workspace.expect(
-            ended.status == 3 && ended.outputText == "\(requests + 1) requests, the timer ticked\n", "the server: \(ended)")
+            ended.status == 3 && ended.outputText == "\(requests + 1) requests, the timer ticked\n",
+            "the server: \(ended)")
         let lines = (1...requests).map { "\($0) \($0)\n" }.joined() + "\(requests + 1) quit\n"
         let text = FileManager.default.contents(atPath: workspace(file)).map { String(decoding: $0, as: UTF8.self) }
         workspace.expect(text == lines, "the file has \(text?.split(separator: "\n").count ?? -1) lines")
@@ -57,12 +70,16 @@ private final class Service {
     func expectFenced() throws {
         let ended = try primary.wait(timeout: 30)
         workspace.expect(
-            ended.status == 137 && ended.errorText.contains("fenced: another node has taken over"), "the old primary: \(ended)")
+            ended.status == 137 && ended.errorText.contains("fenced: another node has taken over"),
+            "the old primary: \(ended)")
     }
 
     /// Packets with the service's address that leave the primary's machine from now on.
     func watchPrimary() throws -> Child {
-        let watch = try Child(Hosts.on(hosts.primary) + ["python3", Repository.guestSource("sniff.py"), Hosts.primaryDevice, Hosts.service])
+        let watch = try Child(
+            Hosts.on(hosts.primary) + [
+                "python3", Repository.guestSource("sniff.py"), Hosts.primaryDevice, Hosts.service,
+            ])
         _ = try watch.line(containing: "watching")
         return watch
     }
@@ -142,14 +159,16 @@ extension Integration {
             _ = try client.line(containing: "500")
             try service.hosts.cut(.store)
             _ = try service.primary.line(containing: "the lease store cannot be reached", inErrors: true)
-            _ = try service.primary.line(containing: "silent: the lease store has not confirmed the lease", inErrors: true)
+            _ = try service.primary.line(
+                containing: "silent: the lease store has not confirmed the lease", inErrors: true)
             usleep(UInt32(2 * Service.life) * 1000)
             #expect(service.primary.isAlive && service.replica.isAlive && client.isAlive)
             try service.hosts.mend(.store)
             _ = try service.primary.line(containing: "the lease is confirmed again", inErrors: true)
             try service.expectServed(client, by: service.primary, file: "files/counted")
             let standby = try service.replica.wait()
-            workspace.expect(standby.status == 3 && !standby.errorText.contains("live in epoch"), "the replica: \(standby)")
+            workspace.expect(
+                standby.status == 3 && !standby.errorText.contains("live in epoch"), "the replica: \(standby)")
         }
 
         /// The primary dies while nobody reaches the store: its replica waits for the store, and then takes over.
@@ -172,8 +191,11 @@ extension Integration {
             let workspace = try Workspace()
             let service = try Service(workspace, requests: 1500)
             let second = try workspace.startCastor(
-                ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7071", "--insecure", "--lease", service.store.address, "-o",
-                    workspace("second-log"), "--deadline", "200", "--", "/bin/echo", "second"],
+                [
+                    "ft", "primary", "--replica", "\(Hosts.replicaAddress):7071", "--insecure", "--lease",
+                    service.store.address, "-o",
+                    workspace("second-log"), "--deadline", "200", "--", "/bin/echo", "second",
+                ],
                 wrapper: Hosts.on(service.hosts.client))
             _ = try second.line(containing: "another node held the lease last", inErrors: true)
             let client = try service.load()
@@ -193,13 +215,18 @@ extension Integration {
             try expect(replica + ["--lease", "etcd://somewhere:2379"], "is not etcd://HOST:PORT/NAME")
             try expect(replica + ["--lease-time", "100"], "--lease-time without --lease")
             try expect(replica + ["--lease", "etcd://somewhere:2379/x", "--automatic"], "every take-over is automatic")
-            try expect(replica + ["--lease", "etcd://somewhere:2379/x", "--lease-time", "5"], "shorter than a heartbeat")
-            try expect(replica + ["--lease", "etcd://somewhere:2379/x", "--lease-key", "k"], "--lease-cert and --lease-key belong together")
+            try expect(
+                replica + ["--lease", "etcd://somewhere:2379/x", "--lease-time", "5"], "shorter than a heartbeat")
+            try expect(
+                replica + ["--lease", "etcd://somewhere:2379/x", "--lease-key", "k"],
+                "--lease-cert and --lease-key belong together")
             // A store that is not there is waited for, and can be given up.
             let primary = try workspace.startCastor([
-                "ft", "primary", "--replica", "127.0.0.1:7070", "--lease", "etcd://127.0.0.1:9/x", "-o", workspace("log"), "true",
+                "ft", "primary", "--replica", "127.0.0.1:7070", "--lease", "etcd://127.0.0.1:9/x", "-o",
+                workspace("log"), "true",
             ])
-            _ = try primary.line(containing: "the lease store: http://127.0.0.1:9: Couldn't connect to server", inErrors: true)
+            _ = try primary.line(
+                containing: "the lease store: http://127.0.0.1:9: Couldn't connect to server", inErrors: true)
             primary.send(SIGTERM)
             let ended = try primary.wait(timeout: 20)
             workspace.expect(ended.status == 143, "\(ended)")
