@@ -99,10 +99,10 @@ enum StandbyArguments {
 
     /// The lease store, in the agent's words; empty without one.
     static func store(_ arguments: ParsedArguments) throws -> [String] {
-        let words = ["lease", "lease-ca", "lease-cert", "lease-key"].compactMap { name in arguments.text(name).map { "\(name)=\($0)" } }
+        let files = ["lease-ca", "lease-cert", "lease-key"]
         guard let text = arguments.text("lease") else {
-            if let word = (words.first ?? arguments.text("lease-time")) {
-                throw CommandError.usage("\(word.split(separator: "=").first ?? "") without --lease")
+            if let name = (["lease-time"] + files).first(where: { arguments.text($0) != nil }) {
+                throw CommandError.usage("--\(name) without --lease")
             }
             return []
         }
@@ -110,7 +110,7 @@ enum StandbyArguments {
         guard (arguments.text("lease-cert") == nil) == (arguments.text("lease-key") == nil) else {
             throw CommandError.usage("--lease-cert and --lease-key belong together")
         }
-        return words
+        return (["lease"] + files).compactMap { name in arguments.text(name).map { "\(name)=\($0)" } }
     }
 
     /// What nothing prevents.
