@@ -57,6 +57,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
             let seen = castor_load(acknowledged)
             if seen >= line || castor_load32(castor_segment_committing(segment)) == 0 { break }
             failStop()
+            callAgent()
             wakeAgent()
             sleepOn(address(acknowledged), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
         }

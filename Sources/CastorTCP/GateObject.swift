@@ -1,5 +1,5 @@
-/// The gate as the kernel sees it: a BPF object (libbpf) whose maps are memory of this process, too, and its place among an
-/// interface's classifiers.
+/// The gate as the kernel sees it: a BPF object (libbpf) whose maps are memory of this process, too, and its place
+/// among an interface's classifiers.
 import CBpf
 import Glibc
 
@@ -21,8 +21,11 @@ struct GateObject: @unchecked Sendable {
                 throw TCPFailure("\(path) is no gate of this version")
             }
             self.program = bpf_program__fd(program)
-            slots = try Map(object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
-            early = try Map(object, "gate_early", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<castor_gate_track>.size)
+            slots = try Map(
+                object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
+            early = try Map(
+                object, "gate_early", key: MemoryLayout<castor_gate_key>.size,
+                value: MemoryLayout<castor_gate_track>.size)
             control = try GateObject.memory(of: object, "gate_control", count: 1)
             flows = try GateObject.memory(of: object, "gate_flows", count: Int(CASTOR_GATE_FLOWS))
         } catch {
@@ -67,8 +70,11 @@ struct GateObject: @unchecked Sendable {
         func remove(_ key: castor_gate_key) { withUnsafePointer(to: key) { _ = bpf_map_delete_elem(descriptor, $0) } }
     }
 
-    private static func memory<T>(of object: OpaquePointer, _ name: String, count: Int) throws(TCPFailure) -> UnsafeMutablePointer<T> {
-        guard let map = bpf_object__find_map_by_name(object, name), Int(bpf_map__value_size(map)) == MemoryLayout<T>.stride,
+    private static func memory<T>(of object: OpaquePointer, _ name: String, count: Int) throws(TCPFailure)
+        -> UnsafeMutablePointer<T>
+    {
+        guard let map = bpf_object__find_map_by_name(object, name),
+            Int(bpf_map__value_size(map)) == MemoryLayout<T>.stride,
             Int(bpf_map__max_entries(map)) == count
         else { throw TCPFailure("the gate has no memory \(name) of this version") }
         let start = mmap(nil, length(of: T.self, count), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0)
@@ -118,7 +124,9 @@ struct GateObject: @unchecked Sendable {
         var hook = hook(device)
         var options = options(place: place)
         let code = bpf_tc_detach(&hook, &options)
-        guard code == 0 || code == -ENOENT || code == -ENODEV else { throw TCPFailure("taking the gate off \(name)", code: -code) }
+        guard code == 0 || code == -ENOENT || code == -ENODEV else {
+            throw TCPFailure("taking the gate off \(name)", code: -code)
+        }
     }
 
     /// Makes room for classifiers on what leaves by the interface; there may be some.

@@ -1,4 +1,5 @@
-/// Sequence numbers and timestamps go round: they are compared modulo 2^32 (RFC 9293 section 3.4, RFC 7323 section 5.2).
+/// Sequence numbers and timestamps go round: they are compared modulo 2^32 (RFC 9293 section 3.4, RFC 7323 section
+/// 5.2).
 extension UInt32 {
     /// How far this number is after the other; negative when it is before.
     func distance(after other: UInt32) -> Int32 { Int32(bitPattern: self &- other) }

@@ -28,7 +28,9 @@ final class Clients: @unchecked Sendable {
         withUnsafeBytes(of: UInt32(number)) { _ = writeBytes(descriptor, Array($0)) }
         threads.enter()
         let thread = Thread { [self] in
-            do { try work(number, descriptor) } catch { lock.withLock { failures.append("connection \(number), \(Work(number)): \(error)") } }
+            do { try work(number, descriptor) } catch {
+                lock.withLock { failures.append("connection \(number), \(Work(number)): \(error)") }
+            }
             close(descriptor)
             threads.leave()
         }
@@ -41,7 +43,9 @@ final class Clients: @unchecked Sendable {
     /// All end in good order; returns what went wrong.
     func end() -> [String] {
         lock.withLock { isEnding = true }
-        guard threads.wait(timeout: .now() + 40) == .success else { return lock.withLock { failures } + ["a client hangs"] }
+        guard threads.wait(timeout: .now() + 40) == .success else {
+            return lock.withLock { failures } + ["a client hangs"]
+        }
         return lock.withLock { failures }
     }
 
@@ -75,7 +79,8 @@ final class Clients: @unchecked Sendable {
     }
 
     private func download(_ number: Int, _ descriptor: Int32) throws {
-        var received: UInt64 = 0, isStopping = false
+        var received: UInt64 = 0
+        var isStopping = false
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             if mustEnd, !isStopping {
@@ -85,7 +90,9 @@ final class Clients: @unchecked Sendable {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             guard count >= 0 else { throw error("receiving byte \(received)") }
             if count == 0 { break }
-            guard buffer.withUnsafeBytes({ Pattern(stream: number).matches(.init(rebasing: $0[..<count]), at: received) }) else {
+            guard
+                buffer.withUnsafeBytes({ Pattern(stream: number).matches(.init(rebasing: $0[..<count]), at: received) })
+            else {
                 throw Failure("other bytes from \(received) on")
             }
             received += UInt64(count)
@@ -99,7 +106,8 @@ final class Clients: @unchecked Sendable {
         repeat {
             writeBytes(descriptor, Pattern(stream: number).piece(at: done * 100, count: 100))
             let answer = readBytes(descriptor, 200)
-            guard answer.count == 200, answer.withUnsafeBytes({ Pattern(stream: number).matches($0, at: done * 200) }) else {
+            guard answer.count == 200, answer.withUnsafeBytes({ Pattern(stream: number).matches($0, at: done * 200) })
+            else {
                 throw error("answer \(done), of \(answer.count) bytes")
             }
             done += 1

@@ -5,7 +5,8 @@ import Testing
 @testable import CastorTCP
 
 extension KernelTests {
-    /// The server is killed in the middle of what it does; another machine goes on with its connections, and its clients see every byte.
+    /// The server is killed in the middle of what it does; another machine goes on with its connections, and its
+    /// clients see every byte.
     @Suite(.serialized) struct FailoverTests {
         @Test(arguments: [0.0, 60])
         func connectionsOutliveTheirServer(lag: Double) throws {
@@ -17,7 +18,9 @@ extension KernelTests {
             let sockets = try replica.placeholders(count)
             let primary = try PrimaryServer(machines.primary, gate: gate, lag: lag)
             let clients = Clients(count)
-            for number in 0..<count { clients.start(number, try machines.client.connection(to: Machines.shared, port: 7000)) }
+            for number in 0..<count {
+                clients.start(number, try machines.client.connection(to: Machines.shared, port: 7000))
+            }
             #expect(eventually { clients.progress.allSatisfy { $0 > 0 } })
             usleep(500_000)
 
@@ -30,12 +33,16 @@ extension KernelTests {
             #expect(lag == 0 || replica.ahead > 0)
             let before = clients.progress
             let hasGoneOn = eventually {
-                zip(before, clients.progress).enumerated().allSatisfy { number, bytes in Work(number) == .idle || bytes.1 > bytes.0 }
+                zip(before, clients.progress).enumerated().allSatisfy { number, bytes in
+                    Work(number) == .idle || bytes.1 > bytes.0
+                }
             }
             #expect(hasGoneOn, "\(zip(before, clients.progress).map { "\($0)-\($1)" })")
             #expect(clients.end() == [])
             #expect(replica.problems == [])
-            print("failover of \(count): \(replica.probing) ms to probe, \(replica.rebuilding) ms to rebuild, \(replica.ahead) clients ahead")
+            print(
+                "failover of \(count): \(replica.probing) ms to probe, \(replica.rebuilding) ms to rebuild, \(replica.ahead) clients ahead"
+            )
         }
     }
 }

@@ -1,5 +1,6 @@
-/// Three machines on one network, as namespaces of this one: a client, a primary and a replica. Needs root; they go away with the
-/// object. Sockets stay in the namespace in which they were made, so that one process has ends on all of them.
+/// Three machines on one network, as namespaces of this one: a client, a primary and a replica. Needs root; they go
+/// away with the object. Sockets stay in the namespace in which they were made, so that one process has ends on all of
+/// them.
 import CTSXShim
 import Foundation
 import Testing
@@ -39,7 +40,9 @@ final class Machine: Sendable {
     fileprivate init(_ namespace: String, address: String, network: String, port: String) throws {
         self.namespace = namespace
         try command("ip", "netns", "add", namespace)
-        try command("ip", "-n", namespace, "link", "add", Machine.device, "type", "veth", "peer", "name", port, "netns", network)
+        try command(
+            "ip", "-n", namespace, "link", "add", Machine.device, "type", "veth", "peer", "name", port, "netns", network
+        )
         try command("ip", "-n", network, "link", "set", port, "master", "bridge", "up")
         try command("ip", "-n", namespace, "addr", "add", "\(address)/24", "dev", Machine.device)
         try command("ip", "-n", namespace, "link", "set", Machine.device, "up")
@@ -95,7 +98,9 @@ final class Machine: Sendable {
             withUnsafeBytes(of: if_nametoindex(Machine.device)) { place += $0 }
             place += [UInt8](repeating: 0, count: 12)
             let sent = place.withUnsafeBytes {
-                sendto(socket, frame, frame.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, socklen_t($0.count))
+                sendto(
+                    socket, frame, frame.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!,
+                    socklen_t($0.count))
             }
             guard sent == frame.count else { throw Failure("announcing: \(String(cString: strerror(errno)))") }
         }
@@ -122,7 +127,9 @@ final class Machine: Sendable {
         var one: Int32 = 1
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
         let code = with(address, port) { bind(listener, $0, $1) }
-        guard code == 0, listen(listener, 1024) == 0 else { throw Failure("listen: \(String(cString: strerror(errno)))") }
+        guard code == 0, listen(listener, 1024) == 0 else {
+            throw Failure("listen: \(String(cString: strerror(errno)))")
+        }
         return listener
     }
 
@@ -156,7 +163,9 @@ extension Machine {
                 request.ifr_ifru.ifru_data = UnsafeMutableRawPointer($0).assumingMemoryBound(to: CChar.self)
                 return ioctl(descriptor, 0x8946, &request)  // SIOCETHTOOL
             }
-            guard code == 0 else { throw Failure("no way to compute checksums here: \(String(cString: strerror(errno)))") }
+            guard code == 0 else {
+                throw Failure("no way to compute checksums here: \(String(cString: strerror(errno)))")
+            }
         }
     }
 

@@ -12,7 +12,10 @@ private final class Fabricated {
     let peer: castor_tcp
 
     /// Numbers of the first bytes that the server receives and sends, its clock, and the client's.
-    init(received: UInt32, sent: UInt32, clock: UInt32 = 1000, options: UInt8 = CASTOR_TCP_SACK | CASTOR_TCP_SCALES | CASTOR_TCP_TIMESTAMPS)
+    init(
+        received: UInt32, sent: UInt32, clock: UInt32 = 1000,
+        options: UInt8 = CASTOR_TCP_SACK | CASTOR_TCP_SCALES | CASTOR_TCP_TIMESTAMPS
+    )
         throws
     {
         machines = try Machines()
@@ -35,9 +38,12 @@ private final class Fabricated {
 
     deinit { close(client) }
 
-    func rebuild(_ socket: Int32, _ tcp: castor_tcp, consumed: UInt64, produced: UInt64, answer: Probe.Answer? = nil) throws -> UInt64 {
+    func rebuild(_ socket: Int32, _ tcp: castor_tcp, consumed: UInt64, produced: UInt64, answer: Probe.Answer? = nil)
+        throws -> UInt64
+    {
         try Rebuild.run(
-            socket: socket, tcp, consumed: consumed, produced: produced, answer: answer ?? firstAnswer(tcp, produced), timestamp: tcp.timestamp)
+            socket: socket, tcp, consumed: consumed, produced: produced, answer: answer ?? firstAnswer(tcp, produced),
+            timestamp: tcp.timestamp)
     }
 
     /// Of a peer that has everything and a usual window.
@@ -61,7 +67,8 @@ extension KernelTests {
             try Rebuild.release(socket: fabricated.client)
             try Rebuild.release(socket: server)
 
-            let up = Pattern(stream: 1), down = Pattern(stream: 2)
+            let up = Pattern(stream: 1)
+            let down = Pattern(stream: 2)
             writeBytes(fabricated.client, up.piece(at: 0, count: 4000))
             #expect(readBytes(server, 4000) == Array(up.piece(at: 0, count: 4000)))
             writeBytes(server, down.piece(at: 0, count: 8000))
@@ -81,12 +88,16 @@ extension KernelTests {
             #expect(answer.acknowledged == tcp.sent.moved(by: 8000))
             #expect(answer.timestampEcho.map { $0.distance(after: tcp.timestamp) >= 0 } == true)
             let socket = try machines.replica.tcpSocket()
-            let again = try Rebuild.run(socket: socket, tcp, consumed: 3000, produced: 8500, answer: answer, timestamp: tcp.timestamp)
+            let again = try Rebuild.run(
+                socket: socket, tcp, consumed: 3000, produced: 8500, answer: answer, timestamp: tcp.timestamp)
             #expect(again == 500)
             replica.setMode(.guard)
             let next = try #require(replica.add(tcp, consumed: 3000, produced: 8500))
             try Rebuild.release(socket: socket)
-            #expect(try Array(down.piece(at: 8000, count: 500)).withUnsafeBytes { try Rebuild.resend(socket: socket, bytes: $0) } == 500)
+            #expect(
+                try Array(down.piece(at: 8000, count: 500)).withUnsafeBytes {
+                    try Rebuild.resend(socket: socket, bytes: $0)
+                } == 500)
             replica.blockEnds(false)
             #expect(readBytes(fabricated.client, 500) == Array(down.piece(at: 8000, count: 500)))
             #expect(readBytes(socket, 1000) == Array(up.piece(at: 3000, count: 1000)))
@@ -121,7 +132,8 @@ extension KernelTests {
             let server = try machines.primary.tcpSocket()
             defer { close(server) }
             let kept: [(level: Int32, option: Int32, value: Int32)] = [
-                (SOL_SOCKET, SO_REUSEADDR, 1), (SOL_SOCKET, SO_KEEPALIVE, 1), (Int32(IPPROTO_TCP), 1, 1), (Int32(IPPROTO_TCP), 4, 77),  // TCP_NODELAY, TCP_KEEPIDLE
+                (SOL_SOCKET, SO_REUSEADDR, 1), (SOL_SOCKET, SO_KEEPALIVE, 1), (Int32(IPPROTO_TCP), 1, 1),
+                (Int32(IPPROTO_TCP), 4, 77),  // TCP_NODELAY, TCP_KEEPIDLE
             ]
             for (level, option, value) in kept {
                 var value = value
@@ -164,10 +176,11 @@ extension KernelTests {
             let server = try fabricated.machines.primary.tcpSocket()
             defer { close(server) }
             let again = try Rebuild.run(
-                socket: server, fabricated.server, consumed: 0, produced: 10, retained: 10, answer: nil, timestamp: fabricated.server.timestamp)
+                socket: server, fabricated.server, consumed: 0, produced: 10, retained: 10, answer: nil,
+                timestamp: fabricated.server.timestamp)
             #expect(again == 10)
             try Rebuild.release(socket: server)
-            #expect(try Array<UInt8>(0..<10).withUnsafeBytes { try Rebuild.resend(socket: server, bytes: $0) } == 10)
+            #expect(try [UInt8](0..<10).withUnsafeBytes { try Rebuild.resend(socket: server, bytes: $0) } == 10)
             #expect(readBytes(fabricated.client, 10) == Array(0..<10))
         }
 
@@ -192,11 +205,14 @@ extension KernelTests {
             gate.setMode(.guard)
             let listener = try machines.primary.listener(Machines.shared, port: 7000)
             defer { close(listener) }
-            var clients: [Int32] = [], known: [castor_tcp] = []
+            var clients: [Int32] = []
+            var known: [castor_tcp] = []
             try machines.client.within {
                 for _ in 0..<count {
                     let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-                    guard with(Machines.shared, 7000, { connect(client, $0, $1) }) == 0 else { throw Failure("connect") }
+                    guard with(Machines.shared, 7000, { connect(client, $0, $1) }) == 0 else {
+                        throw Failure("connect")
+                    }
                     clients.append(client)
                     let server = accept(listener, nil, nil)
                     known.append(try ReadOut.run(socket: server))
@@ -210,17 +226,23 @@ extension KernelTests {
             replica.blockEnds(true)
             try machines.replica.take(Machines.shared)
             try machines.replica.within {
-                let sockets = (0..<count).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
+                let sockets = (0..<count).map { _ in
+                    socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+                }
                 let start = milliseconds()
                 let answers = try Probe.run(known.map { ($0, 0, 0, 0) }, milliseconds: 1000)
                 let probed = milliseconds()
                 #expect(answers.count { $0 != nil } == count)
                 for (index, tcp) in known.enumerated() {
-                    _ = try Rebuild.run(socket: sockets[index], tcp, consumed: 0, produced: 0, answer: answers[index], timestamp: tcp.timestamp)
+                    _ = try Rebuild.run(
+                        socket: sockets[index], tcp, consumed: 0, produced: 0, answer: answers[index],
+                        timestamp: tcp.timestamp)
                 }
                 let rebuilt = milliseconds()
                 for socket in sockets { try Rebuild.release(socket: socket) }
-                print("\(count) connections: \(probed - start) ms to probe, \(rebuilt - probed) to rebuild, \(milliseconds() - rebuilt) to release")
+                print(
+                    "\(count) connections: \(probed - start) ms to probe, \(rebuilt - probed) to rebuild, \(milliseconds() - rebuilt) to release"
+                )
                 replica.blockEnds(false)
                 for (client, server) in zip(clients, sockets) {
                     writeBytes(server, [7])

@@ -1,6 +1,8 @@
-/// The server as the tests' primary (primary.py, and who keeps its log) and as the replica that goes on with its connections.
+/// The server as the tests' primary (primary.py, and who keeps its log) and as the replica that goes on with its
+/// connections.
 import CTSXShim
 import Foundation
+import Synchronization
 
 @testable import CastorTCP
 
@@ -18,6 +20,7 @@ final class PrimaryServer: @unchecked Sendable {
     private let gate: EgressGate
     /// Milliseconds.
     private let lag: Double
+    private let isDead = Atomic(false)
     private var known: [Int: KnownConnection] = [:]
     private var slots: [Int: EgressGate.Slot] = [:]
     private let log = DispatchSemaphore(value: 0)
@@ -26,7 +29,10 @@ final class PrimaryServer: @unchecked Sendable {
         (self.gate, self.lag) = (gate, lag)
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/primary.py"
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["ip", "netns", "exec", machine.namespace, "python3", script, Machines.shared, "7000", lag > 0 ? "1000" : "0"]
+        process.arguments = [
+            "ip", "netns", "exec", machine.namespace, "python3", script, Machines.shared, "7000",
+            lag > 0 ? "1000" : "0",
+        ]
         (process.standardInput, process.standardOutput) = (input, output)
         try process.run()
         guard read(24)?.count == 24 else { throw Failure("primary.py does not start") }
@@ -40,6 +46,8 @@ final class PrimaryServer: @unchecked Sendable {
 
     /// In the middle of what it does; returns what the standby knows then.
     func die() -> [KnownConnection] {
+        // A log that lags has lost its end by now.
+        isDead.store(true, ordering: .relaxed)
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         log.wait()
@@ -84,7 +92,9 @@ final class PrimaryServer: @unchecked Sendable {
         var late: ArraySlice<Record> = []
         let descriptor = output.fileHandleForReading.fileDescriptor
         while true {
-            while let first = late.first, first.time + lag <= milliseconds() { take(late.removeFirst()) }
+            while let first = late.first, first.time + lag <= milliseconds(), !isDead.load(ordering: .relaxed) {
+                take(late.removeFirst())
+            }
             if !late.isEmpty, !isReadable(descriptor, milliseconds: 5) { continue }
             guard let record = next() else { return }
             if record.kind == 3, lag > 0 {
@@ -103,7 +113,9 @@ final class PrimaryServer: @unchecked Sendable {
         }
         (known[record.number]!.consumed, known[record.number]!.produced) = (record.consumed, record.produced)
         guard let slot = slots[record.number] else { return }
-        if gate.acknowledge(slot, upTo: known[record.number]!.tcp.received.moved(by: record.consumed)) { gate.sendAcknowledgement(slot) }
+        if gate.acknowledge(slot, upTo: known[record.number]!.tcp.received.moved(by: record.consumed)) {
+            gate.sendAcknowledgement(slot)
+        }
     }
 }
 
@@ -144,7 +156,8 @@ final class ReplicaServer: @unchecked Sendable {
         try machine.within { [self] in
             let start = milliseconds()
             let answers = try Probe.run(
-                known.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, ReplicaServer.retained)) }, milliseconds: 1000)
+                known.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, ReplicaServer.retained)) },
+                milliseconds: 1000)
             probing = milliseconds() - start
             answered = answers.count { $0 != nil }
             var again: [UInt64] = []
@@ -153,22 +166,27 @@ final class ReplicaServer: @unchecked Sendable {
                 if let answer, answer.acknowledged.isAfter(one.tcp.sent.moved(by: one.produced)) { ahead += 1 }
                 again.append(
                     try Rebuild.run(
-                        socket: sockets[index], one.tcp, consumed: one.consumed, produced: one.produced, retained: min(one.produced, 65536),
+                        socket: sockets[index], one.tcp, consumed: one.consumed, produced: one.produced,
+                        retained: min(one.produced, 65536),
                         answer: answer, timestamp: one.tcp.timestamp &+ 60_000))
             }
             for (index, one) in known.enumerated() {
                 try Rebuild.release(socket: sockets[index])
-                let missing = Pattern(stream: one.number).piece(at: one.produced - again[index], count: Int(min(again[index], 60_000)))
+                let missing = Pattern(stream: one.number).piece(
+                    at: one.produced - again[index], count: Int(min(again[index], 60_000)))
                 let sent = try missing.withUnsafeBytes { try Rebuild.resend(socket: sockets[index], bytes: $0) }
                 again[index] -= UInt64(sent)
             }
             rebuilding = milliseconds() - start - probing
             gate.blockEnds(false)
             for (index, one) in known.enumerated() {
-                let socket = sockets[index], missing = again[index]
+                let socket = sockets[index]
+                let missing = again[index]
                 Thread { [self] in
                     do { try serve(one, socket, missing) } catch {
-                        lock.withLock { failures.append("replica, connection \(one.number), \(Work(one.number)): \(error)") }
+                        lock.withLock {
+                            failures.append("replica, connection \(one.number), \(Work(one.number)): \(error)")
+                        }
                     }
                     close(socket)
                 }.start()
@@ -182,7 +200,8 @@ final class ReplicaServer: @unchecked Sendable {
 
     private func serve(_ known: KnownConnection, _ socket: Int32, _ missing: UInt64) throws {
         let pattern = Pattern(stream: known.number)
-        var consumed = known.consumed, sent = known.produced - missing
+        var consumed = known.consumed
+        var sent = known.produced - missing
         func send(to end: UInt64) throws {
             while sent < end {
                 let count = writeBytes(socket, pattern.piece(at: sent, count: Int(min(end - sent, 16384))))
@@ -199,7 +218,8 @@ final class ReplicaServer: @unchecked Sendable {
                 throw Failure("receiving byte \(consumed): \(String(cString: strerror(errno)))")
             }
             if Work(known.number) != .download {
-                guard buffer.withUnsafeBytes({ pattern.matches(.init(rebasing: $0[..<count]), at: consumed - 4) }) else {
+                guard buffer.withUnsafeBytes({ pattern.matches(.init(rebasing: $0[..<count]), at: consumed - 4) })
+                else {
                     throw Failure("other bytes from \(consumed - 4) on")
                 }
             }

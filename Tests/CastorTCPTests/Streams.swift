@@ -25,7 +25,10 @@ struct Pattern: Sendable {
         while done < bytes.count {
             let count = min(bytes.count - done, Pattern.longest)
             let start = start(position + UInt64(done))
-            guard Pattern.bytes.withUnsafeBytes({ memcmp($0.baseAddress! + start, bytes.baseAddress! + done, count) }) == 0 else {
+            guard
+                Pattern.bytes.withUnsafeBytes({ memcmp($0.baseAddress! + start, bytes.baseAddress! + done, count) })
+                    == 0
+            else {
                 return false
             }
             done += count

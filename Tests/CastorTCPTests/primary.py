@@ -1,7 +1,8 @@
 """The server of the failover tests, to be killed: python3 primary.py ADDRESS PORT RATE.
 
 The first four bytes of a connection are its number, which says what it does (number % 4):
-0 reads; 1 writes, RATE bytes each 10 ms or, with 0, as many as it can; 2 and 3 answer each 100 bytes with 200. What it writes are the bytes of Streams.swift's Pattern.
+0 reads; 1 writes, RATE bytes each 10 ms or, with 0, as many as it can; 2 and 3 answer each 100 bytes with 200.
+What it writes are the bytes of Streams.swift's Pattern.
 To standard output go records: u32 kind, u32 number, u64 bytes read, u64 bytes written; what they say happens afterwards.
 After a record of kind 1 (a connection was accepted; 64 bytes of castor_tcp follow) and of kind 2 (a request) it waits for a byte from
 standard input; kind 3 asks for nothing.
