@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CNuma", path: "Sources/CNuma"),
         .systemLibrary(name: "CCapstone", path: "Sources/CCapstone"),
         .systemLibrary(name: "CBpf", path: "Sources/CBpf"),
+        .systemLibrary(name: "CCurl", path: "Sources/CCurl"),
         .target(
             name: "CTSXShim", exclude: ["Interpose", "Gate", "Dormant"],
             cSettings: [.unsafeFlags(["-O2", "-mno-sse", "-mno-mmx", "-fno-stack-protector"])]),
@@ -64,11 +65,13 @@ let package = Package(
         // The hot standby's protocol and its decisions, without I/O. Optimised in debug builds, too: its tests run ten thousand
         // schedules of failures.
         .target(name: "CastorStandby", dependencies: ["CastorLog"], swiftSettings: optimizedInDebug),
+        // The store that arbitrates between its nodes.
+        .target(name: "CastorLease", dependencies: ["CastorStandby", "CastorLog", "CCurl"]),
         // What keeps TCP connections over the death of their server, as far as the kernel does it.
         .target(name: "CastorTCP", dependencies: ["CTSXShim", "CBpf"]),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
-            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorTCP", "CNuma"],
+            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorLease", "CastorTCP", "CNuma"],
             linkerSettings: staticInRelease),
         // What `castor cc` makes of a command line; a library, so that tests can import it.
         .target(name: "CastorCompiler", dependencies: ["CastorLog"]),
@@ -89,6 +92,7 @@ let package = Package(
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
         .testTarget(
             name: "CastorStandbyTests", dependencies: ["CastorStandby", "CastorLog"], swiftSettings: optimizedInDebug),
+        .testTarget(name: "CastorLeaseTests", dependencies: ["CastorLease", "CastorStandby", "CastorLog"]),
         .testTarget(name: "CastorTCPTests", dependencies: ["CastorTCP", "CTSXShim"], exclude: ["primary.py"]),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),
         // An embedded module cannot be imported: RuntimeSources is a link to the runtime's sources, compiled once more as

@@ -2,6 +2,7 @@
 /// one thread for each replica calls it and listens to it; one looks at the clock. The machine is in one thread's hands at a time, and its
 /// actions are done before the next input.
 import CTSXShim
+import CastorLease
 import CastorLog
 import CastorStandby
 import CastorTCP
@@ -11,25 +12,37 @@ final class PrimaryNode: @unchecked Sendable {
     private let options: StandbyOptions
     private let control: Control
     private let outputs: Outputs
+    private let segment: Segment
+    private let gate: EgressGate?
+    private let lease: LeaseKeeper?
     private let directory: String
     private let monitor = Monitor()
     private var machine: PrimaryMachine
     private var connections: [Link: Connection] = [:]
     private var nextLink: Link = 1
     private var isStopped = false
+    /// Somebody else is live, or may be: nothing may leave any more.
+    private var isFenced = false
     /// Of the log's events file, to be sent.
     private let events: Int32
 
     /// TCP connections of the program.
     let watch: ConnectionWatch
 
-    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?) {
+    /// `id`: the node's, which holds the `lease`.
+    init(
+        segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?,
+        id: NodeID = .random(in: 1...NodeID.max), lease: LeaseKeeper? = nil
+    ) {
+        self.segment = segment
+        self.gate = gate
+        self.lease = lease
         self.options = options
         self.control = control
         self.directory = directory
         watch = ConnectionWatch(segment: segment, gate: gate)
         outputs = Outputs(segment: segment, connections: watch)
-        machine = PrimaryMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
+        machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
         outputs.begin()
     }
@@ -37,6 +50,7 @@ final class PrimaryNode: @unchecked Sendable {
     /// Begins to serve; calls replicas at these places, again and again.
     func start(_ begin: PrimaryMachine.Start, replicas: [(host: String, port: String)]) {
         handle(.started(begin))
+        lease?.answer { [self] in handle(.lease($0)) }
         for replica in replicas { Thread.start { self.serve(replica) } }
         Thread.start { self.tick() }
     }
@@ -136,12 +150,32 @@ final class PrimaryNode: @unchecked Sendable {
             case .release(let position): outputs.release(upTo: position)
             case .drop(_, let reason): control.send("note a replica was dropped: \(reason)")
             case .say(let text): control.send("note \(text)")
-            case .gate, .silence, .lease: break  // without a store of leases the gate is always open
-            case .stop(let reason):
-                isStopped = true
-                control.send("info \(reason)")
-                monitor.changed()
+            case .gate(let until): gate?.open(untilMilliseconds: until)
+            case .silence(let isForGood):
+                gate?.open(until: 0)
+                isFenced = isFenced || isForGood
+            case .lease(let request): lease?.ask(request)
+            case .stop(let reason): stop(reason)
             }
+        }
+    }
+
+    private func stop(_ reason: String) {
+        isStopped = true
+        if isFenced {
+            control.send("note fenced: \(reason); nothing of this program leaves any more, and it is ended")
+            endProgram()
+        } else {
+            control.send("info \(reason)")
+        }
+        monitor.changed()
+    }
+
+    /// Every process that is recorded.
+    private func endProgram() {
+        for i in 0..<segment.ringsUsed {
+            let ring = segment.ring(i)
+            if segment.state(ring) == CASTOR_RING_LIVE { kill(pid_t(ring.pointee.pid), SIGKILL) }
         }
     }
 

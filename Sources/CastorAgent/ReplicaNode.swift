@@ -2,6 +2,7 @@
 /// feeds the replay asks what has come and tells how far the program is. The machine is in one thread's hands at a time, and its
 /// actions are done before the next input.
 import CTSXShim
+import CastorLease
 import CastorLog
 import CastorStandby
 import Glibc
@@ -17,6 +18,10 @@ final class ReplicaNode: @unchecked Sendable {
         var end: String?
     }
 
+    /// The node's number, in the lease's record, too.
+    let id: NodeID
+    /// nil without a store.
+    let lease: LeaseKeeper?
     private let options: StandbyOptions
     private let control: Control
     private let directory: String
@@ -32,21 +37,28 @@ final class ReplicaNode: @unchecked Sendable {
     private var consumed: Position = 0
     private var idleAt: Position = 0
     private let events: Int32
+    /// What the user was told last.
+    private var said: String?
     /// Wakes the thread that feeds.
     private let wake: @Sendable () -> Void
 
     /// Listens, and creates the log in `directory`, which is still empty.
     init(
         control: Control, directory: String, host: String, port: String, options: StandbyOptions, log: UInt64,
-        wake: @escaping @Sendable () -> Void
+        store: StoreAddress? = nil, wake: @escaping @Sendable () -> Void
     ) throws {
+        let id = NodeID.random(in: 1...NodeID.max)
+        self.id = id
+        lease = try store.map { try LeaseKeeper($0, node: id, options: options, control: control) }
         self.options = options
         self.control = control
         self.directory = directory
         self.wake = wake
         listener = try Network.listen(host: host, port: port)
         events = try LogWriter.createEvents(directory: directory)
-        machine = ReplicaMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
+        machine = ReplicaMachine(id: id, log: log, options: options)
+        said = machine.hindrance
+        lease?.answer { [self] in handle(.lease($0)) }
         Thread.start { self.serve() }
         Thread.start { self.tick() }
     }
@@ -164,18 +176,28 @@ final class ReplicaNode: @unchecked Sendable {
             case .truncate(let length):
                 if ftruncate(events, off_t(length)) != 0 { fail() }
                 written = length
-            case .drain: wishes.isToDrain = true
-            case .lease: break  // without a store there is nothing to ask
+            case .drain:
+                wishes.isToDrain = true
+                lease?.watch()
+            case .lease(let request): lease?.ask(request)
             case .goLive(let start):
                 wishes.start = start
                 isStopped = true
-            case .say(let text): control.send("note \(text)")
+            case .say(let text): say(text)
             case .stop(let reason), .rejoin(let reason):
                 wishes.end = reason
                 isStopped = true
             }
         }
+        // What is in the way of a take-over, when it is something new.
+        if let hindrance = machine.hindrance, !actions.isEmpty, wishes.end == nil { say(hindrance) }
         if wishes.isToDrain || wishes.start != nil || wishes.end != nil { wake() }
+    }
+
+    private func say(_ text: String) {
+        if text == said { return }
+        said = text
+        control.send("note \(text)")
     }
 
     private func store(_ bytes: [UInt8], at position: Position) {

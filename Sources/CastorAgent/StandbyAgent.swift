@@ -196,25 +196,28 @@ final class StandbyAgent {
 
     /// `start`: what the primary that this becomes knows of others.
     private func goLive(_ start: PrimaryMachine.Start? = nil) throws {
-        takeOver()
+        let words = CommandLine.arguments
+        let options = StandbyOptions(words: words)
+        gate?.open(untilMilliseconds: start?.leaseSent.map { $0 + Milliseconds(options.agreement.lease) } ?? .max)
         let writer = try continueLog()
+        // Before anything that takes its time: the lease has to be renewed.
+        var primary: PrimaryNode?
+        let replicas = words.pairs("replica")
+        if var start, let node, !replicas.isEmpty || options.hasStore {
+            start.written = writer.bytesWritten
+            segment.base.pointee.options |= CASTOR_OPT_COMMIT
+            primary = PrimaryNode(
+                segment: segment, control: control, directory: log.directory, options: options, log: logNumber(words), gate: gate,
+                id: node.id, lease: node.lease)
+            primary!.start(start, replicas: replicas)
+        }
+        takeOver()
+        if primary != nil { gate?.setMode(.guard) }
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
         }
         castor_store32(castor_segment_next_stream(segment.base), (order.created.max() ?? 0) + 1)
-        var primary: PrimaryNode?
-        let words = CommandLine.arguments
-        let replicas = words.pairs("replica")
-        if var start, !replicas.isEmpty {
-            start.written = writer.bytesWritten
-            segment.base.pointee.options |= CASTOR_OPT_COMMIT
-            primary = PrimaryNode(
-                segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
-                log: standbyName, gate: gate)
-            gate?.setMode(.guard)
-            primary!.start(start, replicas: replicas)
-        }
         segment.base.pointee.mode = CASTOR_MODE_RECORD
         castor_store32(castor_segment_live(segment.base), 1)
         for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }

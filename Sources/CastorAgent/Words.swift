@@ -1,4 +1,5 @@
 /// What castor tells its agent on the command line, beyond the first words: NAME=TEXT.
+import CastorLease
 import CastorStandby
 import CastorTCP
 import Glibc
@@ -17,12 +18,36 @@ extension [String] {
     }
 }
 
-/// A primary and its replicas are of one name. There is one so far.
-let standbyName: UInt64 = 1
+/// The number of a log by which a primary and its replicas know that they are of one service: its name's, in the lease store, or 1.
+func logNumber(_ words: [String]) -> UInt64 { StoreAddress(words: words)?.number ?? 1 }
+
+extension StoreAddress {
+    /// `lease=ADDRESS`, `lease-ca=FILE`, `lease-cert=FILE`, `lease-key=FILE`
+    init?(words: [String]) {
+        guard let text = words.values("lease").compactMap({ $0.contains("/") ? $0 : nil }).first else { return nil }
+        self.init(text)
+        authority = words.values("lease-ca").first
+        if let certificate = words.values("lease-cert").first, let key = words.values("lease-key").first {
+            identity = Identity(certificate: certificate, key: key)
+        }
+    }
+}
+
+extension LeaseKeeper {
+    convenience init(_ address: StoreAddress, node: NodeID, options: StandbyOptions, control: Control) throws(StoreFailure) {
+        try self.init(address, node: node, options: options, now: now) { control.send("note \($0)") }
+    }
+}
 
 extension PrimaryNode {
     /// As `castor ft primary` wants it.
-    convenience init(words: [String], segment: Segment, control: Control) {
+    convenience init(words: [String], segment: Segment, control: Control) throws {
+        let options = StandbyOptions(words: words)
+        let id = NodeID.random(in: 1...NodeID.max)
+        let lease = try StoreAddress(words: words).map { try LeaseKeeper($0, node: id, options: options, control: control) }
+        // Before the address is taken: another node may have it.
+        let grant = lease?.begin { control.receive() != "quit" && !control.isClosed }
+        if lease != nil, grant == nil { exit(0) }
         do {
             try SharedAddress(words: words)?.take()
         } catch {
@@ -30,13 +55,14 @@ extension PrimaryNode {
         }
         let gate = EgressGate(words: words, control: control)
         self.init(
-            segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate)
+            segment: segment, control: control, directory: words[4], options: options, log: logNumber(words), gate: gate, id: id,
+            lease: lease)
         gate?.setMode(.guard)
         // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let epoch = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
-        start(PrimaryMachine.Start(epoch: epoch, leaseSent: nil), replicas: words.pairs("replica"))
+        start(PrimaryMachine.Start(epoch: grant?.record.epoch ?? epoch, leaseSent: grant?.sent), replicas: words.pairs("replica"))
     }
 }
 
@@ -67,7 +93,7 @@ extension ReplicaNode {
     convenience init(words: [String], segment: Segment, control: Control) throws {
         guard let (host, port) = words.pairs("listen").first else { fail("no place to listen at") }
         try self.init(
-            control: control, directory: words[4], host: host, port: port, options: StandbyOptions(words: words), log: standbyName,
-            wake: { segment.wakeAgent() })
+            control: control, directory: words[4], host: host, port: port, options: StandbyOptions(words: words),
+            log: logNumber(words), store: StoreAddress(words: words), wake: { segment.wakeAgent() })
     }
 }

@@ -36,7 +36,7 @@ do {
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
             workers: isPrimary ? 0 : LogWriter.standardWorkers)
-        let primary = isPrimary ? PrimaryNode(words: words, segment: segment, control: control) : nil
+        let primary = isPrimary ? try PrimaryNode(words: words, segment: segment, control: control) : nil
         let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
         control.send("ready")
         agent.run()

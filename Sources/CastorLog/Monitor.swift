@@ -7,7 +7,11 @@ public final class Monitor: @unchecked Sendable {
 
     public init() {
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -21,5 +25,14 @@ public final class Monitor: @unchecked Sendable {
     public func unlock() { pthread_mutex_unlock(mutex) }
     /// Gives the lock away until somebody calls `changed`.
     public func wait() { pthread_cond_wait(condition, mutex) }
+    /// Not longer than so many milliseconds.
+    public func wait(milliseconds: Int) {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + milliseconds % 1000 * 1_000_000
+        end.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_cond_timedwait(condition, mutex, &end)
+    }
     public func changed() { pthread_cond_broadcast(condition) }
 }

@@ -39,6 +39,19 @@ public struct LeaseRecord: Equatable, Sendable {
     }
 }
 
+extension LeaseRecord {
+    /// The record once `node` begins a new run of the program, which nobody else has a byte of; nil when another run is still to be had.
+    /// `epoch`: of the first record that there is. `isExpired`: as above, and its members had their time to take over.
+    ///
+    /// Members of the old run are listed no more: they cannot take over.
+    public static func beginning(after old: LeaseRecord?, epoch: UInt64, by node: NodeID, isExpired: Bool) -> LeaseRecord? {
+        guard let old else { return LeaseRecord(epoch: epoch, holder: node) }
+        if old.holder == node { return old }
+        guard old.hasEnded || isExpired else { return nil }
+        return LeaseRecord(epoch: old.epoch + 1, holder: node)
+    }
+}
+
 /// What a node asks of the store.
 public struct LeaseRequest: Equatable, Sendable {
     public enum Kind: Equatable, Sendable {

@@ -101,6 +101,9 @@ public final class EgressGate: Sendable {
     /// UInt64.max: for ever. A time that is past closes at once.
     public func open(until: UInt64) { castor_gate_store_long(&gate.control.pointee.open_until, until) }
 
+    /// The same by milliseconds of that clock; Int64.max: for ever.
+    public func open(untilMilliseconds until: Int64) { open(until: until == .max ? .max : UInt64(max(until, 0)) * 1_000_000) }
+
     // MARK: - One connection
 
     /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to those `consumed` only.

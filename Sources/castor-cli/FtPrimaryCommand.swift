@@ -13,7 +13,12 @@ enum FtPrimaryCommand: Command {
         so a replica can go on where clients saw the program last. Until a replica is there, and when none is left, the program \
         runs unprotected, and castor says so.
 
+        With --lease, primary and replicas ask a store (etcd) who is live: one node at a time, also when the network falls apart. The \
+        primary is silent when the store has not confirmed its lease for --lease-time; with --ip and --dev the kernel sees to that, even \
+        when the primary was stopped.
+
          castor ft primary --replica 10.0.0.3:7070 --insecure -- memcached -U 11211
+         castor ft primary --replica 10.0.0.3:7070 --lease etcd://10.0.0.4:2379/cache --ip 10.0.0.9/24 --dev eth0 -- ./server
         """
     static let options: [Option] =
         [
@@ -56,7 +61,8 @@ enum FtPrimaryCommand: Command {
         let signals = session.takeSignals()
         let words =
             try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
-            + StandbyArguments.address(arguments, installation)
+            + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments)
+        StandbyArguments.noteLimits(options, arguments)
         try session.startAgent(installation.agent, words, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
@@ -74,6 +80,11 @@ enum StandbyArguments {
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
         .value("ip", nil, "ADDR/LEN", .text, "The address that clients know, which is where the program is."),
         .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
+        .value("lease", nil, "etcd://HOST:PORT[,HOST:PORT]…/NAME", .text, "The store that says who is live, and the service's name there; etcds: over TLS."),
+        .value("lease-time", nil, "MS", .number, "A primary whose lease was confirmed longer ago is silent, a replica may take over (500)."),
+        .value("lease-ca", nil, "FILE", .file, "Certificates that the store's must be signed by, instead of the system's."),
+        .value("lease-cert", nil, "FILE", .file, "This node's certificate for the store."),
+        .value("lease-key", nil, "FILE", .file, "And its key."),
         .flag("insecure", nil, "Let the log, with all that the program reads, cross the network in plain text."),
     ]
 
@@ -86,17 +97,51 @@ enum StandbyArguments {
         }
     }
 
+    /// The lease store, in the agent's words; empty without one.
+    static func store(_ arguments: ParsedArguments) throws -> [String] {
+        let files = ["lease-ca", "lease-cert", "lease-key"]
+        guard let text = arguments.text("lease") else {
+            if let name = (["lease-time"] + files).first(where: { arguments.text($0) != nil }) {
+                throw CommandError.usage("--\(name) without --lease")
+            }
+            return []
+        }
+        guard StoreAddress(text) != nil else { throw CommandError.usage("'\(text)' is not etcd://HOST:PORT/NAME") }
+        guard (arguments.text("lease-cert") == nil) == (arguments.text("lease-key") == nil) else {
+            throw CommandError.usage("--lease-cert and --lease-key belong together")
+        }
+        return (["lease"] + files).compactMap { name in arguments.text(name).map { "\(name)=\($0)" } }
+    }
+
+    /// What nothing prevents.
+    static func noteLimits(_ options: StandbyOptions, _ arguments: ParsedArguments) {
+        if !options.hasStore {
+            Console.report(
+                "without --lease nobody can tell a dead primary from one that is cut off: "
+                    + (options.isAutomatic
+                        ? "when the link is cut, both programs are live (--automatic)"
+                        : "a replica takes over when it is told to, or with its --automatic, and then both may be live"))
+        } else if arguments.text("ip") == nil {
+            Console.report(
+                "without --ip and --dev the kernel does not enforce the lease: what castor had let out before a primary was stopped may "
+                    + "leave when it goes on, and TCP's acknowledgements leave at any time")
+        }
+    }
+
     static func parse(_ arguments: ParsedArguments, _ endpoints: [Endpoint]) throws -> StandbyOptions {
         if !arguments.flag("insecure"), let open = endpoints.first(where: { !$0.isLoopback }) {
             throw CommandError.usage("the log would cross the network to \(open) in plain text; --insecure allows that")
         }
+        _ = try store(arguments)
         var options = StandbyOptions()
-        options.hasStore = false
+        options.hasStore = arguments.text("lease") != nil
         options.deadline = 3000
         if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
         if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }
-        // Nothing expires that would have to be waited for.
-        options.agreement.lease = max(options.agreement.heartbeat, 4)
+        // Without a store nothing expires that would have to be waited for.
+        options.agreement.lease =
+            options.hasStore
+            ? arguments.number("lease-time").map { UInt32(clamping: $0) } ?? 500 : max(options.agreement.heartbeat, 4)
         return options
     }
 }

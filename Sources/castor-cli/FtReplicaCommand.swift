@@ -12,10 +12,12 @@ enum FtReplicaCommand: Command {
         Waits for a primary, replays what its program does as it comes, and makes again what the kernel has to hold for it: \
         descriptors, files, sockets, timers. When the primary is gone the program goes on here.
 
-        The program and its files must be on this machine as they were on the primary's when it started. Without a store of leases \
+        The program and its files must be on this machine as they were on the primary's when it started.
+
+        With --lease a store (etcd) says who is live, and the replica takes over by itself when the primary's lease has expired. Without, \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
-         castor ft replica --listen 10.0.0.3:7070 --insecure --ip 10.0.0.9/24 --dev eth0 --automatic
+         castor ft replica --listen 10.0.0.3:7070 --insecure --ip 10.0.0.9/24 --dev eth0 --lease etcd://10.0.0.4:2379/cache
         """
     static let options: [Option] =
         [
@@ -23,7 +25,7 @@ enum FtReplicaCommand: Command {
             .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
             .flag(
                 "automatic", nil,
-                "Take over without being told to. When the link is cut and the primary lives, both are live then."),
+                "Without a store: take over without being told to. When the link is cut and the primary lives, both are live then."),
         ] + StandbyArguments.options + [.flag("quiet", "q", "Say nothing but errors and what concerns the protection.")]
     static let operands = Operands.none
 
@@ -35,6 +37,8 @@ enum FtReplicaCommand: Command {
         if let problem = options.problem { throw CommandError.usage(problem) }
         let installation = try Installation.find()
         let words = try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
+            + StandbyArguments.store(arguments)
+        StandbyArguments.noteLimits(options, arguments)
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
         let standby = try Standby(
             directory: directory, installation: installation, agent: ["replica", directory] + words)

@@ -112,16 +112,30 @@ final class Session {
             sent += max(n, 0)
         }
         close(pipe[1])
-        var answer = receive(wait: true) ?? "failed the agent ended"
+        var answer = waitForAgent()
         while answer.hasPrefix("note ") {
             Console.report(String(answer.dropFirst(5)))
-            answer = receive(wait: true) ?? "failed the agent ended"
+            answer = waitForAgent()
         }
         if answer != "ready" {
             var status: Int32 = 0
             waitpid(agent, &status, 0)
             throw CommandError.failed(String(answer.dropFirst(7)))
         }
+    }
+
+    /// The agent's next message. A standby may wait long for the other side: a user who does not is obeyed.
+    private func waitForAgent() -> String {
+        while arrived >= 0 {
+            var polls = [pollfd(fd: control, events: Int16(POLLIN), revents: 0), pollfd(fd: arrived, events: Int16(POLLIN), revents: 0)]
+            poll(&polls, 2, -1)
+            if polls[0].revents != 0 { break }
+            for (number, _) in ArrivedSignals(descriptor: arrived) where [SIGINT, SIGQUIT, SIGTERM, SIGHUP].contains(number) {
+                kill(agent, SIGKILL)
+                exit(128 + number)
+            }
+        }
+        return receive(wait: true) ?? "failed the agent ended"
     }
 
     func send(_ message: String) {
@@ -214,6 +228,8 @@ final class Session {
 
     private var inheritedMask = sigset_t()
     private var inheritedIgnored: Set<Int32> = []
+    /// What `takeSignals` returned; -1: signals do what they do.
+    private var arrived: Int32 = -1
 
     /// castor takes its signals from a descriptor from now on, and passes on to the program what is sent to it.
     func takeSignals() -> Int32 {
@@ -229,7 +245,8 @@ final class Session {
         for number in Session.forwarded + [SIGINT, SIGQUIT, SIGCHLD] { sigaddset(&set, number) }
         sigprocmask(SIG_BLOCK, &set, &inheritedMask)
         let flags = Int(O_CLOEXEC) | Int(O_NONBLOCK)  // SFD_CLOEXEC, SFD_NONBLOCK
-        return Int32(withUnsafePointer(to: &set) { RawSystem.call(.signalfd4, -1, Int(bitPattern: $0), 8, flags) })
+        arrived = Int32(withUnsafePointer(to: &set) { RawSystem.call(.signalfd4, -1, Int(bitPattern: $0), 8, flags) })
+        return arrived
     }
     static let forwarded = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH]
 }

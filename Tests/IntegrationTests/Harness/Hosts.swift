@@ -1,13 +1,18 @@
-/// Three machines on one network, as namespaces of this one: a client, a primary, a replica, and the address of the service, which is
-/// the primary's at first. Needs root. They go away with the object.
+/// Machines on one network, as namespaces of this one: a client, a primary, a replica, perhaps one with a lease store, and the address
+/// of the service, which is the primary's at first. Needs root. They go away with the object.
 import Foundation
 
 final class Hosts {
     /// Names of namespaces.
     let client: String, primary: String, replica: String
+    /// nil: none is wanted.
+    let store: String?
     private let network: String
     static let service = "10.213.0.10"
     static let replicaAddress = "10.213.0.3"
+    static let storeAddress = "10.213.0.4"
+    /// Where each machine is plugged in.
+    enum Port: String { case primary = "to-primary", replica = "to-replica", store = "to-store" }
     static let primaryDevice = "primary", replicaDevice = "replica"
 
     static let areAllowed: Bool = {
@@ -17,13 +22,15 @@ final class Hosts {
         return (try? run("ip", "netns", "del", name)) != nil
     }()
 
-    init() throws {
+    init(hasStore: Bool = false) throws {
         let stem = "castor-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         (client, primary, replica, network) = ("\(stem)-c", "\(stem)-p", "\(stem)-r", "\(stem)-n")
+        store = hasStore ? "\(stem)-s" : nil
         for name in all { try Hosts.run("ip", "netns", "add", name) }
         try Hosts.run("ip", "-n", network, "link", "add", "bridge", "type", "bridge")
         try Hosts.run("ip", "-n", network, "link", "set", "bridge", "up")
-        for (number, (name, device)) in [(client, "client"), (primary, Hosts.primaryDevice), (replica, Hosts.replicaDevice)].enumerated() {
+        let machines = [(client, "client"), (primary, Hosts.primaryDevice), (replica, Hosts.replicaDevice)] + (store.map { [($0, "store")] } ?? [])
+        for (number, (name, device)) in machines.enumerated() {
             try Hosts.run(
                 "ip", "-n", name, "link", "add", device, "type", "veth", "peer", "name", "to-\(device)", "netns", network)
             try Hosts.run("ip", "-n", network, "link", "set", "to-\(device)", "master", "bridge", "up")
@@ -36,7 +43,7 @@ final class Hosts {
 
     deinit { for name in all { _ = try? Hosts.run("ip", "netns", "del", name) } }
 
-    private var all: [String] { [network, client, primary, replica] }
+    private var all: [String] { [network, client, primary, replica] + (store.map { [$0] } ?? []) }
 
     /// Words before a command that is to run on one of the machines.
     static func on(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
@@ -51,7 +58,18 @@ final class Hosts {
     }
 
     /// The primary's network goes dead, in both directions.
-    func cutPrimary() throws { try Hosts.run("ip", "-n", network, "link", "set", "to-primary", "down") }
+    func cutPrimary() throws { try cut(.primary) }
+
+    /// A machine's network goes dead, in both directions.
+    func cut(_ port: Port) throws { try Hosts.run("ip", "-n", network, "link", "set", port.rawValue, "down") }
+    func mend(_ port: Port) throws { try Hosts.run("ip", "-n", network, "link", "set", port.rawValue, "up") }
+
+    /// Primary and replica do not hear each other; everybody else hears both.
+    func cutBetween() throws {
+        for port in [Port.primary, .replica] {
+            try Hosts.run("ip", "-n", network, "link", "set", port.rawValue, "type", "bridge_slave", "isolated", "on")
+        }
+    }
 
     /// Kills a machine: every process on it, at once as far as that is possible.
     func kill(_ host: String) throws {
