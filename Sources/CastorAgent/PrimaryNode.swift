@@ -10,6 +10,7 @@ import Glibc
 final class PrimaryNode: @unchecked Sendable {
     private let options: StandbyOptions
     private let control: Control
+    private let tls: TLSContext?
     private let outputs: Outputs
     private let directory: String
     private let monitor = Monitor()
@@ -20,12 +21,15 @@ final class PrimaryNode: @unchecked Sendable {
     /// Of the log's events file, to be sent.
     private let events: Int32
 
+    private static let pauseAfterRefusal: Milliseconds = 1000
+
     /// TCP connections of the program.
     let watch: ConnectionWatch
 
-    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?) {
+    init(segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?, tls: TLSContext?) {
         self.options = options
         self.control = control
+        self.tls = tls
         self.directory = directory
         watch = ConnectionWatch(segment: segment, gate: gate)
         outputs = Outputs(segment: segment, connections: watch)
@@ -78,43 +82,42 @@ final class PrimaryNode: @unchecked Sendable {
     }
 
     private func serve(_ replica: (host: String, port: String)) {
-        var said = false
+        var complaints = Complaints(control, about: "the replica at \(replica.host), port \(replica.port)")
         while !hasStopped {
-            let descriptor: Int32?
-            do throws(Network.Failure) {
-                descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000)
+            var pause = options.retry
+            do {
+                if let descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000) {
+                    let connection = Connection(descriptor: descriptor, patience: options.deadline)
+                    if let tls { try connection.secure(tls, .caller(host: replica.host)) }
+                    try listen(connection)
+                }
             } catch {
-                descriptor = nil
-                if !said, case .text(let text) = error { control.send("note \(text)") }
-                said = true
+                complaints.say(error)
+                // Nothing that goes away by itself.
+                if case Connection.End.tls = error { pause = PrimaryNode.pauseAfterRefusal }
             }
-            guard let descriptor else {
-                usleep(UInt32(options.retry) * 1000)
-                continue
-            }
-            listen(Connection(descriptor: descriptor, patience: options.deadline))
+            usleep(UInt32(pause) * 1000)
         }
     }
 
-    private func listen(_ connection: Connection) {
+    /// Returns when this primary has stopped.
+    private func listen(_ connection: Connection) throws(Connection.End) {
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
         perform(machine.handle(.opened(link), at: now()))
         monitor.unlock()
-        do throws(Connection.End) {
-            while !hasStopped {
-                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
-            }
-        } catch {
-            if case .frame(let reason) = error { control.send("note a replica's stream: \(reason)") }
+        defer {
+            monitor.lock()
+            perform(machine.handle(.closed(link), at: now()))
+            connections[link] = nil
+            monitor.unlock()
+            connection.close()
         }
-        monitor.lock()
-        perform(machine.handle(.closed(link), at: now()))
-        connections[link] = nil
-        monitor.unlock()
-        connection.close()
+        while !hasStopped {
+            if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+        }
     }
 
     // MARK: - The machine

@@ -1,4 +1,4 @@
-/// A replica's driver: does what `ReplicaMachine` decides. One thread listens to the primary, one looks at the clock; the thread that
+/// A replica's driver: does what `ReplicaMachine` decides. One thread waits for callers, one listens to the primary, one looks at the clock; the thread that
 /// feeds the replay asks what has come and tells how far the program is. The machine is in one thread's hands at a time, and its
 /// actions are done before the next input.
 import CTSXShim
@@ -20,7 +20,11 @@ final class ReplicaNode: @unchecked Sendable {
     private let options: StandbyOptions
     private let control: Control
     private let directory: String
+    let tls: TLSContext?
     private let listener: Int32
+    private let callers: Callers
+    /// Held by the thread that listens to a caller.
+    private let serving = Monitor()
     private let monitor = Monitor()
     private var machine: ReplicaMachine
     private var connections: [Link: Connection] = [:]
@@ -37,12 +41,14 @@ final class ReplicaNode: @unchecked Sendable {
 
     /// Listens, and creates the log in `directory`, which is still empty.
     init(
-        control: Control, directory: String, host: String, port: String, options: StandbyOptions, log: UInt64,
+        control: Control, directory: String, host: String, port: String, options: StandbyOptions, log: UInt64, tls: TLSContext?,
         wake: @escaping @Sendable () -> Void
     ) throws {
         self.options = options
         self.control = control
         self.directory = directory
+        self.tls = tls
+        callers = Callers(control)
         self.wake = wake
         listener = try Network.listen(host: host, port: port)
         events = try LogWriter.createEvents(directory: directory)
@@ -119,29 +125,46 @@ final class ReplicaNode: @unchecked Sendable {
     private func serve() {
         while !hasStopped {
             guard let descriptor = Network.accept(listener, milliseconds: 200) else { continue }
-            listen(Connection(descriptor: descriptor, patience: options.deadline))
+            let connection = Connection(descriptor: descriptor, patience: options.deadline)
+            // Beside the others: one who only calls, and says nothing, must not keep the primary waiting.
+            guard callers.enter() else { continue }
+            Thread.start {
+                self.serve(connection)
+                self.callers.leave()
+            }
         }
     }
 
-    private func listen(_ connection: Connection) {
+    private func serve(_ connection: Connection) {
+        do throws(Connection.End) {
+            if let tls { try connection.secure(tls, .listener) }
+            // One after the other: the machine follows one primary.
+            serving.lock()
+            defer { serving.unlock() }
+            try listen(connection)
+        } catch {
+            callers.complain(error)
+        }
+    }
+
+    /// Returns when this replica has stopped.
+    private func listen(_ connection: Connection) throws(Connection.End) {
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
         perform(machine.handle(.opened(link), at: now()))
         monitor.unlock()
-        do throws(Connection.End) {
-            while !hasStopped {
-                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
-            }
-        } catch {
-            if case .frame(let reason) = error { control.send("note the primary's stream: \(reason)") }
+        defer {
+            connection.close()
+            monitor.lock()
+            perform(machine.handle(.closed(link), at: now()))
+            connections[link] = nil
+            monitor.unlock()
         }
-        connection.close()
-        monitor.lock()
-        perform(machine.handle(.closed(link), at: now()))
-        connections[link] = nil
-        monitor.unlock()
+        while !hasStopped {
+            if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+        }
     }
 
     // MARK: - The machine

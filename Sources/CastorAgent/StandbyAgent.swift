@@ -211,7 +211,7 @@ final class StandbyAgent {
             segment.base.pointee.options |= CASTOR_OPT_COMMIT
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: StandbyOptions(words: words),
-                log: standbyName, gate: gate)
+                log: standbyName, gate: gate, tls: node?.tls)
             gate?.setMode(.guard)
             primary!.start(start, replicas: replicas)
         }

@@ -22,7 +22,7 @@ let standbyName: UInt64 = 1
 
 extension PrimaryNode {
     /// As `castor ft primary` wants it.
-    convenience init(words: [String], segment: Segment, control: Control) {
+    convenience init(words: [String], segment: Segment, control: Control, tls: TLSContext?) {
         do {
             try SharedAddress(words: words)?.take()
         } catch {
@@ -30,7 +30,7 @@ extension PrimaryNode {
         }
         let gate = EgressGate(words: words, control: control)
         self.init(
-            segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate)
+            segment: segment, control: control, directory: words[4], options: StandbyOptions(words: words), log: standbyName, gate: gate, tls: tls)
         gate?.setMode(.guard)
         // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
         var time = timespec()
@@ -68,6 +68,16 @@ extension ReplicaNode {
         guard let (host, port) = words.pairs("listen").first else { fail("no place to listen at") }
         try self.init(
             control: control, directory: words[4], host: host, port: port, options: StandbyOptions(words: words), log: standbyName,
-            wake: { segment.wakeAgent() })
+            tls: TLSContext(words: words), wake: { segment.wakeAgent() })
+    }
+}
+
+extension TLSContext {
+    /// `tls-cert=FILE tls-key=FILE tls-ca=FILE [tls-name=NAME]`; nil without them: plain text.
+    convenience init?(words: [String]) throws(TLSFailure) {
+        guard let certificate = words.values("tls-cert").first, let key = words.values("tls-key").first,
+            let authority = words.values("tls-ca").first
+        else { return nil }
+        try self.init(certificate: certificate, key: key, authority: authority, peerName: words.values("tls-name").first)
     }
 }

@@ -33,10 +33,11 @@ do {
         while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
         let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
         let isPrimary = words.dropFirst(5).contains("ft")
+        let tls = isPrimary ? try TLSContext(words: words) : nil
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
             workers: isPrimary ? 0 : LogWriter.standardWorkers)
-        let primary = isPrimary ? PrimaryNode(words: words, segment: segment, control: control) : nil
+        let primary = isPrimary ? PrimaryNode(words: words, segment: segment, control: control, tls: tls) : nil
         let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
         control.send("ready")
         agent.run()

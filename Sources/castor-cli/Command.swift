@@ -54,6 +54,7 @@ struct Option: Sendable {
             case text
             case number
             case directory
+            case file
             case choice([String])
             /// One of these words, or a whole number.
             case choiceOrNumber([String], ClosedRange<Int>)

@@ -111,6 +111,7 @@ enum BashCompletion {
         switch option.value?.kind {
         case .choice(let choices), .choiceOrNumber(let choices, _): "$(compgen -W \"\(choices.joined(separator: " "))\" -- \"$cur\")"
         case .directory: "$(compgen -d -- \"$cur\")"
+        case .file: "$(compgen -f -- \"$cur\")"
         default: ""
         }
     }

@@ -38,6 +38,7 @@ enum ZshCompletion {
             case .choice(let choices), .choiceOrNumber(let choices, _):
                 ":\(option.value!.name):(\(choices.joined(separator: " ")))"
             case .directory: ":\(option.value!.name):_files -/"
+            case .file: ":\(option.value!.name):_files"
             case .text, .number: ":\(option.value!.name): "
             }
         return "\(names)\(equals)'[\(quoted(option.help))]\(value)'"
@@ -91,6 +92,7 @@ enum FishCompletion {
             case .none: ""
             case .choice(let choices), .choiceOrNumber(let choices, _): " -x -a '\(choices.joined(separator: " "))'"
             case .directory: " -x -a '(__fish_complete_directories)'"
+            case .file: " -r -F"
             case .text, .number: " -x"
             }
         let name = option.name.hasPrefix("--") ? "-l \(option.long)" : "-o \(option.long)"

@@ -13,7 +13,8 @@ enum FtPrimaryCommand: Command {
         so a replica can go on where clients saw the program last. Until a replica is there, and when none is left, the program \
         runs unprotected, and castor says so.
 
-         castor ft primary --replica 10.0.0.3:7070 --insecure -- memcached -U 11211
+         castor ft primary --replica 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
+             --tls-ca ca.pem -- memcached -U 11211
         """
     static let options: [Option] =
         [
@@ -32,13 +33,14 @@ enum FtPrimaryCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         let endpoints = try (arguments.values["replica"] ?? []).map { try Endpoint($0.description) }
         guard !endpoints.isEmpty else { throw CommandError.usage("no replica given") }
-        var options = try StandbyArguments.parse(arguments, endpoints)
+        var options = try StandbyArguments.parse(arguments)
         if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
         if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
         if let problem = options.problem { throw CommandError.usage(problem) }
         guard options.agreement.replicas <= endpoints.count else {
             throw CommandError.usage("outputs cannot wait for \(options.agreement.replicas) of \(endpoints.count) replicas")
         }
+        let tls = try TLSArguments.words(arguments, endpoints)
         let installation = try Installation.find()
         let program = try Program(named: arguments.operands[0])
         let isQuiet = arguments.flag("quiet")
@@ -56,7 +58,7 @@ enum FtPrimaryCommand: Command {
         let signals = session.takeSignals()
         let words =
             try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
-            + StandbyArguments.address(arguments, installation)
+            + StandbyArguments.address(arguments, installation) + tls
         try session.startAgent(installation.agent, words, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
@@ -74,8 +76,7 @@ enum StandbyArguments {
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
         .value("ip", nil, "ADDR/LEN", .text, "The address that clients know, which is where the program is."),
         .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
-        .flag("insecure", nil, "Let the log, with all that the program reads, cross the network in plain text."),
-    ]
+    ] + TLSArguments.options
 
     /// The address that clients know, in the agent's words; empty without one.
     static func address(_ arguments: ParsedArguments, _ installation: Installation) throws -> [String] {
@@ -86,10 +87,7 @@ enum StandbyArguments {
         }
     }
 
-    static func parse(_ arguments: ParsedArguments, _ endpoints: [Endpoint]) throws -> StandbyOptions {
-        if !arguments.flag("insecure"), let open = endpoints.first(where: { !$0.isLoopback }) {
-            throw CommandError.usage("the log would cross the network to \(open) in plain text; --insecure allows that")
-        }
+    static func parse(_ arguments: ParsedArguments) throws -> StandbyOptions {
         var options = StandbyOptions()
         options.hasStore = false
         options.deadline = 3000

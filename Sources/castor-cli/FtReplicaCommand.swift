@@ -15,7 +15,8 @@ enum FtReplicaCommand: Command {
         The program and its files must be on this machine as they were on the primary's when it started. Without a store of leases \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
-         castor ft replica --listen 10.0.0.3:7070 --insecure --ip 10.0.0.9/24 --dev eth0 --automatic
+         castor ft replica --listen 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
+             --tls-ca ca.pem --ip 10.0.0.9/24 --dev eth0 --automatic
         """
     static let options: [Option] =
         [
@@ -30,11 +31,13 @@ enum FtReplicaCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         guard let text = arguments.text("listen") else { throw CommandError.usage("--listen is missing") }
         let endpoint = try Endpoint(text)
-        var options = try StandbyArguments.parse(arguments, [endpoint])
+        var options = try StandbyArguments.parse(arguments)
         options.isAutomatic = arguments.flag("automatic")
         if let problem = options.problem { throw CommandError.usage(problem) }
+        let tls = try TLSArguments.words(arguments, [endpoint])
         let installation = try Installation.find()
-        let words = try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
+        let words =
+            try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation) + tls
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
         let standby = try Standby(
             directory: directory, installation: installation, agent: ["replica", directory] + words)
