@@ -48,6 +48,13 @@ final class Callers: @unchecked Sendable {
         count -= 1
     }
 
+    /// What was wrong last.
+    var complaint: String? {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return complaints.last
+    }
+
     func complain(_ error: Connection.End) {
         monitor.lock()
         defer { monitor.unlock() }

@@ -8,6 +8,14 @@ import CastorTCP
 import Glibc
 
 final class PrimaryNode: @unchecked Sendable {
+    /// Where a replica is called.
+    private struct Place {
+        var name: String
+        var link: Link?
+        /// Why there is no link.
+        var problem: String?
+    }
+
     private let options: StandbyOptions
     private let control: Control
     private let tls: TLSContext?
@@ -18,6 +26,9 @@ final class PrimaryNode: @unchecked Sendable {
     private var connections: [Link: Connection] = [:]
     private var nextLink: Link = 1
     private var isStopped = false
+    private var places: [Place] = []
+    private var trail = Trail()
+    private let isPrivileged: Bool
     /// Of the log's events file, to be sent.
     private let events: Int32
 
@@ -31,6 +42,7 @@ final class PrimaryNode: @unchecked Sendable {
         self.control = control
         self.tls = tls
         self.directory = directory
+        isPrivileged = gate != nil
         watch = ConnectionWatch(segment: segment, gate: gate)
         outputs = Outputs(segment: segment, connections: watch)
         machine = PrimaryMachine(id: UInt64.random(in: 1...UInt64.max), log: log, options: options)
@@ -40,15 +52,21 @@ final class PrimaryNode: @unchecked Sendable {
 
     /// Begins to serve; calls replicas at these places, again and again.
     func start(_ begin: PrimaryMachine.Start, replicas: [(host: String, port: String)]) {
+        places = replicas.map { Place(name: "\($0.host):\($0.port)") }
         handle(.started(begin))
-        for replica in replicas { Thread.start { self.serve(replica) } }
+        for (index, replica) in replicas.enumerated() { Thread.start { self.serve(replica, index) } }
         Thread.start { self.tick() }
     }
 
     // MARK: - Inputs from the thread that drains
 
     /// The log has grown.
-    func grew(to length: UInt64) { handle(.grew(to: length)) }
+    func grew(to length: UInt64, events: UInt64) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        trail.append(length, events: events, at: now())
+        perform(machine.handle(.grew(to: length), at: now()))
+    }
     func manifestChanged() { handle(.manifestChanged) }
 
     /// Outputs wait; the log has what led to them up to `position`.
@@ -81,7 +99,7 @@ final class PrimaryNode: @unchecked Sendable {
         return isStopped
     }
 
-    private func serve(_ replica: (host: String, port: String)) {
+    private func serve(_ replica: (host: String, port: String), _ index: Int) {
         var complaints = Complaints(control, about: "the replica at \(replica.host), port \(replica.port)")
         while !hasStopped {
             var pause = options.retry
@@ -89,10 +107,11 @@ final class PrimaryNode: @unchecked Sendable {
                 if let descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000) {
                     let connection = Connection(descriptor: descriptor, patience: options.deadline)
                     if let tls { try connection.secure(tls, .caller(host: replica.host)) }
-                    try listen(connection)
+                    try listen(connection, index)
                 }
             } catch {
                 complaints.say(error)
+                note(complaints.last, at: index)
                 // Nothing that goes away by itself.
                 if case Connection.End.tls = error { pause = PrimaryNode.pauseAfterRefusal }
             }
@@ -100,18 +119,26 @@ final class PrimaryNode: @unchecked Sendable {
         }
     }
 
+    private func note(_ problem: String?, at index: Int) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        places[index].problem = problem
+    }
+
     /// Returns when this primary has stopped.
-    private func listen(_ connection: Connection) throws(Connection.End) {
+    private func listen(_ connection: Connection, _ index: Int) throws(Connection.End) {
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
+        places[index] = Place(name: places[index].name, link: link)
         perform(machine.handle(.opened(link), at: now()))
         monitor.unlock()
         defer {
             monitor.lock()
             perform(machine.handle(.closed(link), at: now()))
             connections[link] = nil
+            places[index].link = nil
             monitor.unlock()
             connection.close()
         }
@@ -169,6 +196,42 @@ final class PrimaryNode: @unchecked Sendable {
             return connection.close()
         }
         connection.send(.manifest(bytes), epoch: epoch)
+    }
+}
+
+extension PrimaryNode: Reported {
+    func describe(_ report: inout StandbyReport) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        let time = now()
+        let status = machine.status(at: time)
+        trail.forget(before: status.replicas.map(\.consumed).min() ?? 0)
+        report.isPrivileged = isPrivileged
+        report.isEncrypted = tls != nil
+        report.epoch = status.epoch
+        report.hindrance = status.hindrance
+        (report.wanted, report.protecting) = (status.wanted, status.members)
+        (report.held, report.heldFor) = (status.held, status.heldFor)
+        report.isProtected = status.members >= status.wanted && status.replicas.allSatisfy { !$0.isMember || $0.link != nil }
+        report.peers = places.map { place in
+            let replica = status.replicas.first { $0.link != nil && $0.link == place.link }
+            var peer = StandbyReport.Peer(place: place.name, state: place.link == nil ? .notConnected : .connected)
+            peer.problem = place.problem
+            if let replica { describe(replica, &peer, time) }
+            return peer
+        }
+        // A place is free again when a replica is lost, whose own it was is not known.
+        for replica in status.replicas where replica.link == nil {
+            guard let i = report.peers.firstIndex(where: { $0.state == .notConnected }) else { continue }
+            report.peers[i].state = .lost
+            describe(replica, &report.peers[i], time)
+        }
+    }
+
+    private func describe(_ replica: FollowerStatus, _ peer: inout StandbyReport.Peer, _ time: Milliseconds) {
+        (peer.sent, peer.received, peer.consumed) = (replica.sent, replica.received, replica.consumed)
+        peer.lag = trail.lag(of: replica.consumed, at: time)
+        if replica.link != nil { peer.state = replica.isMember ? .protecting : .catchingUp }
     }
 }
 

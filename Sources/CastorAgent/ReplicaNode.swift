@@ -35,6 +35,12 @@ final class ReplicaNode: @unchecked Sendable {
     private var written: Position = 0
     private var consumed: Position = 0
     private var idleAt: Position = 0
+    private var trail = Trail()
+    private var isPrivileged = false
+    private var failover: StandbyReport.Failover?
+    /// The program goes on here; as a primary when there are replicas again.
+    private var isLive = false
+    private var successor: PrimaryNode?
     private let events: Int32
     /// Wakes the thread that feeds.
     private let wake: @Sendable () -> Void
@@ -102,6 +108,32 @@ final class ReplicaNode: @unchecked Sendable {
         idleAt = received
         wishes.isToDrain = false
         perform(machine.handle(.idle(received: received), at: now()))
+    }
+
+    /// The log is known up to `position`, which is so many events in all.
+    func read(events: UInt64, to position: Position) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        trail.append(position, events: events, at: now())
+        trail.forget(before: consumed)
+    }
+
+    /// There is a program; with a gate its TCP connections survive.
+    func begin(isPrivileged: Bool) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        self.isPrivileged = isPrivileged
+    }
+
+    /// The program goes on by itself.
+    func wentLive(_ primary: PrimaryNode?) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        let status = machine.status
+        isLive = true
+        successor = primary
+        failover = StandbyReport.Failover(
+            time: Int64(time(nil)), reason: status.suspicion ?? "", duration: now() - status.lastHeard)
     }
 
     func takeOver() { handle(.takeOver) }
@@ -227,5 +259,36 @@ final class ReplicaNode: @unchecked Sendable {
     private func fail() {
         let reason = "the log cannot be written: \(String(cString: strerror(errno)))"
         perform(machine.handle(.failed(reason), at: now()))
+    }
+}
+
+extension ReplicaNode: Reported {
+    func describe(_ report: inout StandbyReport) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        report.isPrivileged = isPrivileged
+        report.isEncrypted = tls != nil
+        report.failover = failover
+        if isLive { report.role = .live }
+        if let successor { return successor.describe(&report) }
+        let status = machine.status
+        report.epoch = status.epoch
+        report.wanted = Int(options.agreement.replicas)
+        if isLive {
+            report.hindrance = "there is no replica any more"
+            return
+        }
+        report.hindrance = status.hindrance
+        report.isProtected = status.phase == .following && status.isCounted
+        report.protecting = report.isProtected ? 1 : 0
+        var peer = StandbyReport.Peer(place: "primary", state: .notConnected)
+        switch status.phase {
+        case .following: peer.state = status.isCounted ? .protecting : .catchingUp
+        case .greeting: peer.state = .connected
+        case .apart, .live, .stopped: peer.problem = callers.complaint
+        }
+        (peer.sent, peer.received, peer.consumed) = (status.received, status.received, status.consumed)
+        peer.lag = trail.lag(of: status.consumed, at: now())
+        report.peers = [peer]
     }
 }

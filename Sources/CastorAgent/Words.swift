@@ -81,3 +81,23 @@ extension TLSContext {
         try self.init(certificate: certificate, key: key, authority: authority, peerName: words.values("tls-name").first)
     }
 }
+
+extension Reporter {
+    /// `castor=PID [status=SOCKET] [metrics=PORT]`. Serves from now on.
+    convenience init(words: [String], control: Control) throws {
+        var gaps: [String] = []
+        if words.values("gate").isEmpty { gaps.append("TCP connections do not survive: --ip and --dev are not given") }
+        if !StandbyOptions(words: words).hasStore {
+            gaps.append("without a lease store nobody can tell a dead primary from one that is cut off")
+        }
+        self.init(
+            directory: words[4], pid: words.values("castor").first.flatMap { Int32($0) } ?? getppid(),
+            address: words.pairs("address").first?.0, socket: words.values("status").first, gaps: gaps)
+        if let port = words.values("metrics").first { try serveMetrics(port: port) }
+        do {
+            try serveStatus()
+        } catch {
+            control.send("note 'castor ft status' will not show this one: \(error)")
+        }
+    }
+}

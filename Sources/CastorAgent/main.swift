@@ -25,6 +25,7 @@ guard let segment = Segment(descriptor: segmentDescriptor) else { fail("no segme
 close(segmentDescriptor)
 segment.base.pointee.agent_pid = UInt32(getpid())
 
+var reporter: Reporter?
 do {
     switch words[1] {
     case "record":
@@ -37,7 +38,9 @@ do {
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
             workers: isPrimary ? 0 : LogWriter.standardWorkers)
+        if isPrimary { reporter = try Reporter(words: words, control: control) }
         let primary = isPrimary ? PrimaryNode(words: words, segment: segment, control: control, tls: tls) : nil
+        reporter?.node = primary
         let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
         control.send("ready")
         agent.run()
@@ -54,8 +57,10 @@ do {
         try agent.run()
         ReplayDirectory.remove(segment.scratch)
     case "replica":
+        reporter = try Reporter(words: words, control: control)
         let node = try ReplicaNode(words: words, segment: segment, control: control)
-        guard node.waitForManifest() else { exit(0) }
+        reporter?.node = node
+        guard node.waitForManifest() else { break }
         let agent = try StandbyAgent(segment: segment, control: control, directory: words[4], node: node)
         control.send("ready")
         try agent.run()
@@ -63,6 +68,8 @@ do {
     default: fail("unknown mode \(words[1])")
     }
 } catch {
+    reporter?.end()
     control.send("failed \(error)")
     exit(1)
 }
+reporter?.end()
