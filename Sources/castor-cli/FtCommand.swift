@@ -12,13 +12,14 @@ enum FtCommand: Command {
 
          castor ft replica --listen 10.0.0.3:7070
          castor ft primary --replica 10.0.0.3:7070 -- ./server --port 8080
+         castor ft status
 
         'castor ft ACTION --help' tells more about an action.
         """
     static let operands = Operands.upTo(1, "ACTION", .choice(actions.map { action in String(action.name.dropFirst(3)) }))
     static let rest = Rest.everything
 
-    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self] }
+    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self, FtStatusCommand.self] }
 
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         guard let word = arguments.rest.first?.description else { throw CommandError.usage("castor ft: no action given") }

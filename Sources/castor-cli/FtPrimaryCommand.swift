@@ -58,7 +58,7 @@ enum FtPrimaryCommand: Command {
         let signals = session.takeSignals()
         let words =
             try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
-            + StandbyArguments.address(arguments, installation) + tls
+            + StandbyArguments.address(arguments, installation) + tls + StandbyArguments.watching(arguments)
         try session.startAgent(installation.agent, words, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
@@ -76,7 +76,9 @@ enum StandbyArguments {
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
         .value("ip", nil, "ADDR/LEN", .text, "The address that clients know, which is where the program is."),
         .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
-    ] + TLSArguments.options
+    ] + TLSArguments.options + [
+        .value("metrics", nil, "PORT", .number, "Serve figures for Prometheus at this port of the loopback interface.")
+    ]
 
     /// The address that clients know, in the agent's words; empty without one.
     static func address(_ arguments: ParsedArguments, _ installation: Installation) throws -> [String] {
@@ -85,6 +87,17 @@ enum StandbyArguments {
         case (nil, nil): []
         default: throw CommandError.usage("--ip and --dev belong together")
         }
+    }
+
+    /// Where others may ask how this one stands, in the agent's words.
+    static func watching(_ arguments: ParsedArguments) throws -> [String] {
+        var words = ["castor=\(getpid())"]
+        if let socket = RuntimeDirectory.makeSocket() { words.append("status=\(socket)") }
+        if let port = arguments.number("metrics") {
+            guard (1...65535).contains(port) else { throw CommandError.usage("--metrics is a port, from 1 to 65535, not \(port)") }
+            words.append("metrics=\(port)")
+        }
+        return words
     }
 
     static func parse(_ arguments: ParsedArguments) throws -> StandbyOptions {

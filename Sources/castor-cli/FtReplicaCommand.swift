@@ -38,6 +38,7 @@ enum FtReplicaCommand: Command {
         let installation = try Installation.find()
         let words =
             try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation) + tls
+            + StandbyArguments.watching(arguments)
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
         let standby = try Standby(
             directory: directory, installation: installation, agent: ["replica", directory] + words)

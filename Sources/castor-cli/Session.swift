@@ -87,7 +87,8 @@ final class Session {
     // MARK: - The agent
 
     /// Starts the agent and waits until it is ready. `input` is what it reads from its standard input.
-    func startAgent(_ path: String, _ words: [String], input: String) throws {
+    /// That may take long: `signals` that end castor do so meanwhile, too.
+    func startAgent(_ path: String, _ words: [String], input: String, signals: Int32 = -1) throws {
         var pipe: [Int32] = [0, 0]
         guard
             pipe.withUnsafeMutableBytes({ RawSystem.call(.pipe2, Int(bitPattern: $0.baseAddress!), Int(O_CLOEXEC)) })
@@ -112,15 +113,36 @@ final class Session {
             sent += max(n, 0)
         }
         close(pipe[1])
-        var answer = receive(wait: true) ?? "failed the agent ended"
+        func next() -> String {
+            awaitMessage(orEndBy: signals)
+            return receive(wait: true) ?? "failed the agent ended"
+        }
+        var answer = next()
         while answer.hasPrefix("note ") {
             Console.report(String(answer.dropFirst(5)))
-            answer = receive(wait: true) ?? "failed the agent ended"
+            answer = next()
         }
         if answer != "ready" {
             var status: Int32 = 0
             waitpid(agent, &status, 0)
             throw CommandError.failed(String(answer.dropFirst(7)))
+        }
+    }
+
+    /// Returns when the agent has said something or is gone.
+    private func awaitMessage(orEndBy signals: Int32) {
+        while true {
+            var polls = [pollfd(fd: signals, events: Int16(POLLIN), revents: 0), pollfd(fd: control, events: Int16(POLLIN), revents: 0)]
+            poll(&polls, 2, -1)
+            if polls[1].revents != 0 { return }
+            for (number, _) in ArrivedSignals(descriptor: signals) where [SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(number) {
+                kill(agent, SIGTERM)
+                var set = sigset_t()
+                sigemptyset(&set)
+                sigaddset(&set, number)
+                raise(number)
+                sigprocmask(SIG_UNBLOCK, &set, nil)
+            }
         }
     }
 

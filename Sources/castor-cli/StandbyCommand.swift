@@ -38,7 +38,7 @@ final class Standby {
         session = try Session(mode: CASTOR_MODE_REPLAY, retains: true)
         session.segment.pointee.options |= CASTOR_OPT_STANDBY
         signals = session.takeSignals()
-        try session.startAgent(installation.agent, agent, input: "")
+        try session.startAgent(installation.agent, agent, input: "", signals: signals)
         manifest = try Manifest(directory: directory)
         let plan = ReplayPlan(directory: directory, order: "partial", isDamaged: true, isForced: false, isQuiet: false)
         try plan.checkObjects(manifest)
