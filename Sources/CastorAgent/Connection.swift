@@ -124,7 +124,7 @@ final class Connection: @unchecked Sendable {
             let ready = poll(&wait, 1, milliseconds)
             if ready == 0 || (ready < 0 && errno == EINTR) { return nil }
             let n = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            if n == 0 { throw hasHeard ? .closed : .silent }
+            if n == 0 { throw hasHeard || tls != nil ? .closed : .silent }
             if n < 0 {
                 if errno == EAGAIN || errno == EINTR { continue }
                 throw .failed(errno: errno)

@@ -49,7 +49,7 @@ final class Reporter: @unchecked Sendable {
 
     var report: StandbyReport {
         let node = node
-        var report = StandbyReport(role: node is PrimaryNode ? .primary : .replica, pid: pid, directory: directory)
+        var report = StandbyReport(role: node is PrimaryNode ? .primary : .replica, pid: pid, directory: wholePath())
         report.program = commandLine()
         report.address = address
         report.uptime = now() - begun
@@ -61,6 +61,13 @@ final class Reporter: @unchecked Sendable {
             report.notGuaranteed.insert("TCP connections do not survive: there is no gate; castor said why when it began", at: 0)
         }
         return report
+    }
+
+    /// The one that a user elsewhere can use.
+    private func wholePath() -> String {
+        guard let path = realpath(directory, nil) else { return directory }
+        defer { free(path) }
+        return String(cString: path)
     }
 
     private func commandLine() -> [String] {

@@ -136,7 +136,6 @@ final class Session {
             poll(&polls, 2, -1)
             if polls[1].revents != 0 { return }
             for (number, _) in ArrivedSignals(descriptor: signals) where [SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(number) {
-                kill(agent, SIGTERM)
                 var set = sigset_t()
                 sigemptyset(&set)
                 sigaddset(&set, number)
