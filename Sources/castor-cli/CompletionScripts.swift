@@ -59,10 +59,10 @@ enum ZshCompletion {
             switch option.value?.kind {
             case .none: ""
             case .choice(let choices), .choiceOrNumber(let choices, _):
-                ":\(option.value!.name):(\(choices.joined(separator: " ")))"
-            case .directory: ":\(option.value!.name):_files -/"
-            case .file: ":\(option.value!.name):_files"
-            case .text, .number: ":\(option.value!.name): "
+                ":\(quoted(option.value!.name)):(\(choices.joined(separator: " ")))"
+            case .directory: ":\(quoted(option.value!.name)):_files -/"
+            case .file: ":\(quoted(option.value!.name)):_files"
+            case .text, .number: ":\(quoted(option.value!.name)): "
             }
         return "\(names)\(equals)'[\(quoted(option.help))]\(value)'"
     }

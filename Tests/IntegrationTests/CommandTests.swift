@@ -281,6 +281,13 @@ extension Integration {
             try expect("ft status --js", "--json")
             try expect("ft replica --tls-cert comple", "completion")
             try expect("ft primary --replica h:1 --metrics 9 --qu", "--quiet")
+            guard try Child(["sh", "-c", "command -v fish"]).wait().status == 0 else { return print("skipped: completion by fish, which is not here") }
+            let fish = try workspace.write("completion.fish", try workspace.castor("completion", "fish").output)
+            for (words, answers) in [("ft r", ["replica"]), ("ft primary --dead", ["--deadline"]), ("ft status --js", ["--json"])] {
+                let lines = try Child(["fish", "-c", "source $argv[1]; complete -C $argv[2]", fish, "castor \(words)"]).wait().outputText
+                let found = lines.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
+                #expect(found == answers, "castor \(words)")
+            }
         }
 
         @Test func manualPages() throws {
