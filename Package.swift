@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CCapstone", path: "Sources/CCapstone"),
         .systemLibrary(name: "CBpf", path: "Sources/CBpf"),
         .systemLibrary(name: "CCurl", path: "Sources/CCurl"),
+        .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL"),
         .target(
             name: "CTSXShim", exclude: ["Interpose", "Gate", "Dormant"],
             cSettings: [.unsafeFlags(["-O2", "-mno-sse", "-mno-mmx", "-fno-stack-protector"])]),
@@ -71,7 +72,8 @@ let package = Package(
         .target(name: "CastorTCP", dependencies: ["CTSXShim", "CBpf"]),
         .target(name: "CastorCheck", dependencies: ["CastorLog", "CCapstone"]),
         .executableTarget(
-            name: "CastorAgent", dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorLease", "CastorTCP", "CNuma"],
+            name: "CastorAgent",
+            dependencies: ["CTSXShim", "CastorLog", "CastorStandby", "CastorLease", "CastorTCP", "CNuma", "COpenSSL"],
             linkerSettings: staticInRelease),
         // What `castor cc` makes of a command line; a library, so that tests can import it.
         .target(name: "CastorCompiler", dependencies: ["CastorLog"]),

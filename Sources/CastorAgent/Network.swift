@@ -2,7 +2,10 @@
 import Glibc
 
 enum Network {
-    enum Failure: Error { case text(String) }
+    enum Failure: Error, CustomStringConvertible {
+        case text(String)
+        var description: String { switch self { case .text(let text): text } }
+    }
 
     private static func addresses(_ host: String, _ port: String, flags: Int32) throws(Failure) -> UnsafeMutablePointer<addrinfo> {
         var hints = addrinfo()
@@ -30,6 +33,25 @@ enum Network {
             let code = errno
             close(descriptor)
             throw .text("cannot listen at \(host), port \(port): \(String(cString: strerror(code)))")
+        }
+        return descriptor
+    }
+
+    /// A Unix socket that waits for callers, in place of one that a process has left behind.
+    static func listen(path: String) throws(Failure) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else { throw .text("\(path) is too long for a socket") }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        unlink(path)
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        guard descriptor >= 0, bound == 0, Glibc.listen(descriptor, 8) == 0 else {
+            let code = errno
+            close(descriptor)
+            throw .text("\(path): \(String(cString: strerror(code)))")
         }
         return descriptor
     }

@@ -9,8 +9,17 @@ import CastorTCP
 import Glibc
 
 final class PrimaryNode: @unchecked Sendable {
+    /// Where a replica is called.
+    private struct Place {
+        var name: String
+        var link: Link?
+        /// Why there is no link.
+        var problem: String?
+    }
+
     private let options: StandbyOptions
     private let control: Control
+    private let tls: TLSContext?
     private let outputs: Outputs
     private let segment: Segment
     private let gate: EgressGate?
@@ -23,8 +32,12 @@ final class PrimaryNode: @unchecked Sendable {
     private var isStopped = false
     /// Somebody else is live, or may be: nothing may leave any more.
     private var isFenced = false
+    private var places: [Place] = []
+    private var trail = Trail()
     /// Of the log's events file, to be sent.
     private let events: Int32
+
+    private static let pauseAfterRefusal: Milliseconds = 1000
 
     /// TCP connections of the program.
     let watch: ConnectionWatch
@@ -32,13 +45,14 @@ final class PrimaryNode: @unchecked Sendable {
     /// `id`: the node's, which holds the `lease`.
     init(
         segment: Segment, control: Control, directory: String, options: StandbyOptions, log: UInt64, gate: EgressGate?,
-        id: NodeID = .random(in: 1...NodeID.max), lease: LeaseKeeper? = nil
+        tls: TLSContext?, id: NodeID, lease: LeaseKeeper?
     ) {
         self.segment = segment
         self.gate = gate
         self.lease = lease
         self.options = options
         self.control = control
+        self.tls = tls
         self.directory = directory
         watch = ConnectionWatch(segment: segment, gate: gate)
         outputs = Outputs(segment: segment, connections: watch)
@@ -49,16 +63,22 @@ final class PrimaryNode: @unchecked Sendable {
 
     /// Begins to serve; calls replicas at these places, again and again.
     func start(_ begin: PrimaryMachine.Start, replicas: [(host: String, port: String)]) {
+        places = replicas.map { Place(name: "\($0.host):\($0.port)") }
         handle(.started(begin))
         lease?.answer { [self] in handle(.lease($0)) }
-        for replica in replicas { Thread.start { self.serve(replica) } }
+        for (index, replica) in replicas.enumerated() { Thread.start { self.serve(replica, index) } }
         Thread.start { self.tick() }
     }
 
     // MARK: - Inputs from the thread that drains
 
     /// The log has grown.
-    func grew(to length: UInt64) { handle(.grew(to: length)) }
+    func grew(to length: UInt64, events: UInt64) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        trail.append(length, events: events, at: now())
+        perform(machine.handle(.grew(to: length), at: now()))
+    }
     func manifestChanged() { handle(.manifestChanged) }
 
     /// Outputs wait; the log has what led to them up to `position`.
@@ -91,44 +111,52 @@ final class PrimaryNode: @unchecked Sendable {
         return isStopped
     }
 
-    private func serve(_ replica: (host: String, port: String)) {
-        var said = false
+    private func serve(_ replica: (host: String, port: String), _ index: Int) {
+        var complaints = Complaints(control, about: "the replica at \(replica.host), port \(replica.port)")
         while !hasStopped {
-            let descriptor: Int32?
-            do throws(Network.Failure) {
-                descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000)
+            var pause = options.retry
+            do {
+                if let descriptor = try Network.connect(host: replica.host, port: replica.port, milliseconds: 1000) {
+                    let connection = Connection(descriptor: descriptor, patience: options.deadline)
+                    if let tls { try connection.secure(tls, .caller(host: replica.host)) }
+                    try listen(connection, index)
+                }
             } catch {
-                descriptor = nil
-                if !said, case .text(let text) = error { control.send("note \(text)") }
-                said = true
+                complaints.say(error)
+                note(complaints.last, at: index)
+                // Nothing that goes away by itself.
+                if case Connection.End.tls = error { pause = PrimaryNode.pauseAfterRefusal }
             }
-            guard let descriptor else {
-                usleep(UInt32(options.retry) * 1000)
-                continue
-            }
-            listen(Connection(descriptor: descriptor, patience: options.deadline))
+            usleep(UInt32(pause) * 1000)
         }
     }
 
-    private func listen(_ connection: Connection) {
+    private func note(_ problem: String?, at index: Int) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        places[index].problem = problem
+    }
+
+    /// Returns when this primary has stopped.
+    private func listen(_ connection: Connection, _ index: Int) throws(Connection.End) {
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
+        places[index] = Place(name: places[index].name, link: link)
         perform(machine.handle(.opened(link), at: now()))
         monitor.unlock()
-        do throws(Connection.End) {
-            while !hasStopped {
-                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
-            }
-        } catch {
-            if case .frame(let reason) = error { control.send("note a replica's stream: \(reason)") }
+        defer {
+            monitor.lock()
+            perform(machine.handle(.closed(link), at: now()))
+            connections[link] = nil
+            places[index].link = nil
+            monitor.unlock()
+            connection.close()
         }
-        monitor.lock()
-        perform(machine.handle(.closed(link), at: now()))
-        connections[link] = nil
-        monitor.unlock()
-        connection.close()
+        while !hasStopped {
+            if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+        }
     }
 
     // MARK: - The machine
@@ -200,6 +228,43 @@ final class PrimaryNode: @unchecked Sendable {
             return connection.close()
         }
         connection.send(.manifest(bytes), epoch: epoch)
+    }
+}
+
+extension PrimaryNode: Reported {
+    func describe(_ report: inout StandbyReport) -> Bool? {
+        monitor.lock()
+        defer { monitor.unlock() }
+        let time = now()
+        let status = machine.status(at: time)
+        trail.forget(before: status.replicas.map(\.consumed).min() ?? 0)
+        report.isEncrypted = tls != nil
+        report.epoch = status.epoch
+        report.holdsLease = status.holdsLease
+        report.hindrance = status.hindrance
+        (report.wanted, report.protecting) = (status.wanted, status.members)
+        (report.held, report.heldFor) = (status.held, status.heldFor)
+        report.isProtected = !isStopped && status.members >= status.wanted && status.replicas.allSatisfy { !$0.isMember || $0.link != nil }
+        report.peers = places.map { place in
+            let replica = status.replicas.first { $0.link != nil && $0.link == place.link }
+            var peer = StandbyReport.Peer(place: place.name, state: place.link == nil ? .notConnected : .connected)
+            peer.problem = place.problem
+            if let replica { describe(replica, &peer, time) }
+            return peer
+        }
+        // A place is free again when a replica is lost, whose own it was is not known.
+        for replica in status.replicas where replica.link == nil {
+            guard let i = report.peers.firstIndex(where: { $0.state == .notConnected }) else { continue }
+            report.peers[i].state = .lost
+            describe(replica, &report.peers[i], time)
+        }
+        return gate != nil
+    }
+
+    private func describe(_ replica: FollowerStatus, _ peer: inout StandbyReport.Peer, _ time: Milliseconds) {
+        (peer.sent, peer.received, peer.consumed) = (replica.sent, replica.received, replica.consumed)
+        peer.lag = trail.lag(of: replica.consumed, at: time)
+        if replica.link != nil { peer.state = replica.isMember ? .protecting : .catchingUp }
     }
 }
 

@@ -129,7 +129,7 @@ final class RecordAgent {
     private func tell(_ primary: PrimaryNode, _ moved: UInt64, _ changes: [ConnectionWatch.Change]) throws {
         if moved > 0 {
             try log.flush()
-            primary.grew(to: log.bytesWritten)
+            primary.grew(to: log.bytesWritten, events: log.events)
         }
         var lines: [Outputs.Line] = []
         for i in active.indices {
@@ -413,7 +413,7 @@ final class RecordAgent {
     private func finish(_ tail: Ending.Tail) throws {
         let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
         try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
-        primary?.grew(to: log.bytesWritten)
+        primary?.grew(to: log.bytesWritten, events: log.events)
         primary?.end()
     }
 

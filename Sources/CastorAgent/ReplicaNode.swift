@@ -1,4 +1,4 @@
-/// A replica's driver: does what `ReplicaMachine` decides. One thread listens to the primary, one looks at the clock; the thread that
+/// A replica's driver: does what `ReplicaMachine` decides. One thread waits for callers, one listens to the primary, one looks at the clock; the thread that
 /// feeds the replay asks what has come and tells how far the program is. The machine is in one thread's hands at a time, and its
 /// actions are done before the next input.
 import CTSXShim
@@ -25,7 +25,11 @@ final class ReplicaNode: @unchecked Sendable {
     private let options: StandbyOptions
     private let control: Control
     private let directory: String
+    let tls: TLSContext?
     private let listener: Int32
+    private let callers: Callers
+    /// Held by the thread that listens to a caller.
+    private let serving = Monitor()
     private let monitor = Monitor()
     private var machine: ReplicaMachine
     private var connections: [Link: Connection] = [:]
@@ -36,6 +40,13 @@ final class ReplicaNode: @unchecked Sendable {
     private var written: Position = 0
     private var consumed: Position = 0
     private var idleAt: Position = 0
+    private var trail = Trail()
+    /// nil before there is a program.
+    private var hasGate: Bool?
+    private var failover: StandbyReport.Failover?
+    /// The program goes on here; as a primary when there are replicas again.
+    private var isLive = false
+    private var successor: PrimaryNode?
     private let events: Int32
     /// What the user was told last.
     private var said: String?
@@ -45,7 +56,7 @@ final class ReplicaNode: @unchecked Sendable {
     /// Listens, and creates the log in `directory`, which is still empty.
     init(
         control: Control, directory: String, host: String, port: String, options: StandbyOptions, log: UInt64,
-        store: StoreAddress? = nil, wake: @escaping @Sendable () -> Void
+        store: StoreAddress?, tls: TLSContext?, wake: @escaping @Sendable () -> Void
     ) throws {
         let id = NodeID.random(in: 1...NodeID.max)
         self.id = id
@@ -53,6 +64,8 @@ final class ReplicaNode: @unchecked Sendable {
         self.options = options
         self.control = control
         self.directory = directory
+        self.tls = tls
+        callers = Callers(control)
         self.wake = wake
         listener = try Network.listen(host: host, port: port)
         events = try LogWriter.createEvents(directory: directory)
@@ -110,6 +123,32 @@ final class ReplicaNode: @unchecked Sendable {
         perform(machine.handle(.idle(received: received), at: now()))
     }
 
+    /// The log is known up to `position`, which is so many events in all.
+    func read(events: UInt64, to position: Position) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        trail.append(position, events: events, at: now())
+        trail.forget(before: consumed)
+    }
+
+    /// There is a program; with a gate its TCP connections survive.
+    func begin(hasGate: Bool) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        self.hasGate = hasGate
+    }
+
+    /// The program goes on by itself.
+    func wentLive(_ primary: PrimaryNode?) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        let status = machine.status
+        isLive = true
+        successor = primary
+        failover = StandbyReport.Failover(
+            time: Int64(time(nil)), reason: status.suspicion ?? "", duration: now() - status.lastHeard)
+    }
+
     func takeOver() { handle(.takeOver) }
     func diverged(_ text: String) { handle(.diverged(text)) }
 
@@ -131,29 +170,46 @@ final class ReplicaNode: @unchecked Sendable {
     private func serve() {
         while !hasStopped {
             guard let descriptor = Network.accept(listener, milliseconds: 200) else { continue }
-            listen(Connection(descriptor: descriptor, patience: options.deadline))
+            let connection = Connection(descriptor: descriptor, patience: options.deadline)
+            // Beside the others: one who only calls, and says nothing, must not keep the primary waiting.
+            guard callers.enter() else { continue }
+            Thread.start {
+                self.serve(connection)
+                self.callers.leave()
+            }
         }
     }
 
-    private func listen(_ connection: Connection) {
+    private func serve(_ connection: Connection) {
+        do throws(Connection.End) {
+            if let tls { try connection.secure(tls, .listener) }
+            // One after the other: the machine follows one primary.
+            serving.lock()
+            defer { serving.unlock() }
+            try listen(connection)
+        } catch {
+            callers.complain(error)
+        }
+    }
+
+    /// Returns when this replica has stopped.
+    private func listen(_ connection: Connection) throws(Connection.End) {
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
         perform(machine.handle(.opened(link), at: now()))
         monitor.unlock()
-        do throws(Connection.End) {
-            while !hasStopped {
-                if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
-            }
-        } catch {
-            if case .frame(let reason) = error { control.send("note the primary's stream: \(reason)") }
+        defer {
+            connection.close()
+            monitor.lock()
+            perform(machine.handle(.closed(link), at: now()))
+            connections[link] = nil
+            monitor.unlock()
         }
-        connection.close()
-        monitor.lock()
-        perform(machine.handle(.closed(link), at: now()))
-        connections[link] = nil
-        monitor.unlock()
+        while !hasStopped {
+            if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+        }
     }
 
     // MARK: - The machine
@@ -226,5 +282,35 @@ final class ReplicaNode: @unchecked Sendable {
     private func fail() {
         let reason = "the log cannot be written: \(String(cString: strerror(errno)))"
         perform(machine.handle(.failed(reason), at: now()))
+    }
+}
+
+extension ReplicaNode: Reported {
+    func describe(_ report: inout StandbyReport) -> Bool? {
+        monitor.lock()
+        defer { monitor.unlock() }
+        report.isEncrypted = tls != nil
+        report.failover = failover
+        if isLive { report.role = .live }
+        if let successor { return successor.describe(&report) }
+        let status = machine.status
+        report.epoch = status.epoch
+        if isLive {
+            report.hindrance = "there is no replica any more"
+            return hasGate
+        }
+        report.hindrance = status.hindrance
+        report.isProtected = status.phase == .following && status.isCounted
+        report.protecting = report.isProtected ? 1 : 0
+        var peer = StandbyReport.Peer(place: "primary", state: .notConnected)
+        switch status.phase {
+        case .following: peer.state = status.isCounted ? .protecting : .catchingUp
+        case .greeting: peer.state = .connected
+        case .apart, .live, .stopped: peer.problem = callers.complaint
+        }
+        (peer.sent, peer.received, peer.consumed) = (status.received, status.received, status.consumed)
+        peer.lag = trail.lag(of: status.consumed, at: now())
+        report.peers = [peer]
+        return hasGate
     }
 }

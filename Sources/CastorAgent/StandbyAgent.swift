@@ -31,6 +31,8 @@ final class StandbyAgent {
     /// By stream: the ring that it is fed into; of one that has ended, its events.
     private var rings: [UInt32: UInt32] = [:]
     private var done: [UInt32: UInt64] = [:]
+    /// In the log, so far.
+    private var events: UInt64 = 0
 
     init(segment: Segment, control: Control, directory: String, node: ReplicaNode? = nil) throws {
         self.segment = segment
@@ -38,6 +40,7 @@ final class StandbyAgent {
         self.node = node
         gate = EgressGate(words: CommandLine.arguments, control: control)
         gate?.blockEnds(true)
+        node?.begin(hasGate: gate != nil)
         log = try GrowingLog(directory: directory)
         segment.base.pointee.order = CASTOR_ORDER_PARTIAL
         segment.base.pointee.stream_count = 1
@@ -133,6 +136,8 @@ final class StandbyAgent {
         while chunks < 64, let chunk = try log.nextChunk() {
             chunks += 1
             closure.append(chunk.runs, end: log.length)
+            events += chunk.runs.reduce(0) { $0 + UInt64($1.events) }
+            node?.read(events: events, to: log.length)
             for run in chunk.runs {
                 guard let decoder = chunk.decoder(stream: run.stream) else { continue }
                 var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
@@ -208,7 +213,7 @@ final class StandbyAgent {
             segment.base.pointee.options |= CASTOR_OPT_COMMIT
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: options, log: logNumber(words), gate: gate,
-                id: node.id, lease: node.lease)
+                tls: node.tls, id: node.id, lease: node.lease)
             primary!.start(start, replicas: replicas)
         }
         takeOver()
@@ -222,6 +227,7 @@ final class StandbyAgent {
         castor_store32(castor_segment_live(segment.base), 1)
         for i in 0..<segment.ringsUsed { Futex.wake(castor_ring_tail(segment.ring(i))) }
         control.send("live")
+        node?.wentLive(primary)
         RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
     }
 

@@ -41,13 +41,13 @@ extension LeaseKeeper {
 
 extension PrimaryNode {
     /// As `castor ft primary` wants it.
-    convenience init(words: [String], segment: Segment, control: Control) throws {
+    convenience init(words: [String], segment: Segment, control: Control, tls: TLSContext?) throws {
         let options = StandbyOptions(words: words)
         let id = NodeID.random(in: 1...NodeID.max)
         let lease = try StoreAddress(words: words).map { try LeaseKeeper($0, node: id, options: options, control: control) }
         // Before the address is taken: another node may have it.
         let grant = lease?.begin { control.receive() != "quit" && !control.isClosed }
-        if lease != nil, grant == nil { exit(0) }
+        if lease != nil, grant == nil { throw StandbyEnd.text("nobody waits for the lease any more") }
         do {
             try SharedAddress(words: words)?.take()
         } catch {
@@ -55,8 +55,8 @@ extension PrimaryNode {
         }
         let gate = EgressGate(words: words, control: control)
         self.init(
-            segment: segment, control: control, directory: words[4], options: options, log: logNumber(words), gate: gate, id: id,
-            lease: lease)
+            segment: segment, control: control, directory: words[4], options: options, log: logNumber(words), gate: gate, tls: tls,
+            id: id, lease: lease)
         gate?.setMode(.guard)
         // Without a store nobody else counts epochs: the time does, so that a later run's is higher.
         var time = timespec()
@@ -94,6 +94,32 @@ extension ReplicaNode {
         guard let (host, port) = words.pairs("listen").first else { fail("no place to listen at") }
         try self.init(
             control: control, directory: words[4], host: host, port: port, options: StandbyOptions(words: words),
-            log: logNumber(words), store: StoreAddress(words: words), wake: { segment.wakeAgent() })
+            log: logNumber(words), store: StoreAddress(words: words), tls: TLSContext(words: words), wake: { segment.wakeAgent() })
+    }
+}
+
+extension TLSContext {
+    /// `tls-cert=FILE tls-key=FILE tls-ca=FILE [tls-name=NAME]`; nil without them: plain text.
+    convenience init?(words: [String]) throws(TLSFailure) {
+        guard let certificate = words.values("tls-cert").first, let key = words.values("tls-key").first,
+            let authority = words.values("tls-ca").first
+        else { return nil }
+        try self.init(certificate: certificate, key: key, authority: authority, peerName: words.values("tls-name").first)
+    }
+}
+
+extension Reporter {
+    /// `castor=PID [status=SOCKET] [metrics=PORT]`. Serves from now on.
+    convenience init(words: [String], role: StandbyReport.Role, control: Control) throws {
+        self.init(
+            role: role, options: StandbyOptions(words: words), directory: words[4],
+            pid: words.values("castor").first.flatMap { Int32($0) } ?? getppid(), address: words.pairs("address").first?.0,
+            store: words.values("lease").first { $0.contains("/") }, socket: words.values("status").first)
+        if let port = words.values("metrics").first { try serveMetrics(port: port) }
+        do {
+            try serveStatus()
+        } catch {
+            control.send("note 'castor ft status' will not show this one: \(error)")
+        }
     }
 }

@@ -25,6 +25,7 @@ guard let segment = Segment(descriptor: segmentDescriptor) else { fail("no segme
 close(segmentDescriptor)
 segment.base.pointee.agent_pid = UInt32(getpid())
 
+var reporter: Reporter?
 do {
     switch words[1] {
     case "record":
@@ -33,10 +34,13 @@ do {
         while case let n = read(STDIN_FILENO, &buffer, buffer.count), n > 0 { text += buffer[..<n] }
         let manifest = try Manifest(text: String(decoding: text, as: UTF8.self))
         let isPrimary = words.dropFirst(5).contains("ft")
+        let tls = isPrimary ? try TLSContext(words: words) : nil
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
             workers: isPrimary ? 0 : LogWriter.standardWorkers)
-        let primary = isPrimary ? try PrimaryNode(words: words, segment: segment, control: control) : nil
+        if isPrimary { reporter = try Reporter(words: words, role: .primary, control: control) }
+        let primary = isPrimary ? try PrimaryNode(words: words, segment: segment, control: control, tls: tls) : nil
+        reporter?.node = primary
         let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
         control.send("ready")
         agent.run()
@@ -53,8 +57,10 @@ do {
         try agent.run()
         ReplayDirectory.remove(segment.scratch)
     case "replica":
+        reporter = try Reporter(words: words, role: .replica, control: control)
         let node = try ReplicaNode(words: words, segment: segment, control: control)
-        guard node.waitForManifest() else { exit(0) }
+        reporter?.node = node
+        guard node.waitForManifest() else { break }
         let agent = try StandbyAgent(segment: segment, control: control, directory: words[4], node: node)
         control.send("ready")
         try agent.run()
@@ -62,6 +68,8 @@ do {
     default: fail("unknown mode \(words[1])")
     }
 } catch {
+    reporter?.end()
     control.send("failed \(error)")
     exit(1)
 }
+reporter?.end()

@@ -14,7 +14,7 @@ public final class LogWriter {
     public static let streamLimit = 1 << 24
     /// One worker compresses far more than one thread drains, unless contents arrive by the gigabyte.
     public static let standardWorkers = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 4))
-    static let eventsFileName = "events"
+    public static let eventsFileName = "events"
 
     public let directory: String
     public private(set) var manifest: Manifest

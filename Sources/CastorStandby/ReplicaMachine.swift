@@ -89,6 +89,8 @@ public struct ReplicaMachine: Sendable {
     // Taking over.
     /// The primary is believed dead: this node takes over if it may.
     var isSuspecting = false
+    /// Why, or why it was the last time.
+    var suspicion: String?
     var isDrained = false
     var isOrdered = false
     var hasEnded = false

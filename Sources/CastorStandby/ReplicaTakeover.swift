@@ -6,6 +6,7 @@ extension ReplicaMachine {
         leaveLink()
         say(reason)
         hindrance = reason
+        suspicion = reason
         isSuspecting = true
         isDrained = false
         nextClaim = claimFrom

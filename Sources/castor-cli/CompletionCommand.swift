@@ -53,20 +53,24 @@ enum BashCompletion {
 
     /// The actions of a command that has such, then each one's options.
     private static func branch(for command: FtCommand.Type) -> String {
-        let actions = FtCommand.actions.map { action in
-            let options = action.allOptions.map { spellings(of: $0, separator: " ") }.joined(separator: " ")
-            return "    \(action.name.dropFirst(3))) COMPREPLY=($(compgen -W \"\(options)\" -- \"$cur\")) ;;"
+        let actions = FtCommand.actions.flatMap { action in
+            ["    \(FtCommand.word(for: action)))"] + body(for: action, depth: 2).map { "    \($0)" }
         }
         let lines =
-            ["\(command.name))", "    case ${COMP_WORDS[2]} in"] + actions
-            + ["    *) COMPREPLY=(\(operands(of: command))) ;;", "    esac ;;"]
+            ["\(command.name))", "    if (( COMP_CWORD == 2 )); then", "        COMPREPLY=(\(operands(of: command)))", "        return", "    fi"]
+            + ["    case ${COMP_WORDS[2]} in"] + actions + ["    esac ;;"]
         return lines.map { "    \($0)\n" }.joined()
     }
 
     private static func branch(for command: any Command.Type) -> String {
         if command is FtCommand.Type { return branch(for: FtCommand.self) }
-        var lines = ["\(command.name))"]
-        if case .afterOperand = command.rest { lines += delegation(command) }
+        return (["\(command.name))"] + body(for: command, depth: 1)).map { "    \($0)\n" }.joined()
+    }
+
+    /// `depth`: words that name the command, after castor.
+    private static func body(for command: any Command.Type, depth: Int) -> [String] {
+        var lines: [String] = []
+        if case .afterOperand = command.rest { lines += delegation(command, from: depth + 1) }
         let values = command.options.filter { $0.value != nil && !$0.isCompilers }
         if !values.isEmpty {
             lines.append("    case $prev in")
@@ -79,14 +83,14 @@ enum BashCompletion {
         if case .file = command.operands.kind { lines.append("    compopt -o filenames 2>/dev/null") }
         lines.append("    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W \"\(options)\" -- \"$cur\"))")
         lines.append("    else COMPREPLY=(\(operands(of: command))); fi ;;")
-        return lines.map { "    \($0)\n" }.joined()
+        return lines
     }
 
     /// From the program on, the program's own completion.
-    private static func delegation(_ command: any Command.Type) -> [String] {
+    private static func delegation(_ command: any Command.Type, from first: Int) -> [String] {
         let values = command.options.filter { $0.value != nil }.map { spellings(of: $0, separator: "|") }
         return [
-            "    local i=2",
+            "    local i=\(first)",
             "    while (( i < COMP_CWORD )); do",
             "        case ${COMP_WORDS[i]} in",
             "        \(values.joined(separator: "|"))) (( i += 2 )) ;;",

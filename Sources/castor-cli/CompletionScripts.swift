@@ -24,8 +24,31 @@ enum ZshCompletion {
     }
 
     private static func branch(for command: any Command.Type) -> String {
-        let specs = command.allOptions.map(spec) + operands(of: command)
-        return "        \(command.name)) _arguments -s \(specs.joined(separator: " \\\n            ")) ;;\n"
+        if command is FtCommand.Type { return actions() }
+        return "        \(command.name)) \(arguments(of: command)) ;;\n"
+    }
+
+    private static func arguments(of command: any Command.Type) -> String {
+        "_arguments -s \((command.allOptions.map(spec) + operands(of: command)).joined(separator: " \\\n            "))"
+    }
+
+    /// One level deeper.
+    private static func actions() -> String {
+        let names = FtCommand.actions.map { action in "                '\(FtCommand.word(for: action)):\(quoted(action.abstract))'\n" }.joined()
+        let branches = FtCommand.actions.map { action in "                \(FtCommand.word(for: action))) \(arguments(of: action)) ;;\n" }.joined()
+        return """
+                    ft)
+                        local -a actions=(
+            \(names)            )
+                        _arguments -C '(- *)'{-h,--help}'[Show help]' '1:action:->action' '*::argument:->rest'
+                        case $state in
+                        action) _describe action actions ;;
+                        rest)
+                            case $words[1] in
+            \(branches)                esac ;;
+                        esac ;;
+
+            """
     }
 
     private static func spec(for option: Option) -> String {
@@ -36,10 +59,10 @@ enum ZshCompletion {
             switch option.value?.kind {
             case .none: ""
             case .choice(let choices), .choiceOrNumber(let choices, _):
-                ":\(option.value!.name):(\(choices.joined(separator: " ")))"
-            case .directory: ":\(option.value!.name):_files -/"
-            case .file: ":\(option.value!.name):_files"
-            case .text, .number: ":\(option.value!.name): "
+                ":\(quoted(option.value!.name)):(\(choices.joined(separator: " ")))"
+            case .directory: ":\(quoted(option.value!.name)):_files -/"
+            case .file: ":\(quoted(option.value!.name)):_files"
+            case .text, .number: ":\(quoted(option.value!.name)): "
             }
         return "\(names)\(equals)'[\(quoted(option.help))]\(value)'"
     }
@@ -78,11 +101,26 @@ enum FishCompletion {
         for command in Tool.visibleCommands {
             lines.append(
                 "complete -c castor -n __fish_use_subcommand -a \(command.name) -d '\(quoted(command.abstract))'")
-            let condition = "-n '__fish_seen_subcommand_from \(command.name)'"
-            lines += command.allOptions.map { "complete -c castor \(condition) \(spec(for: $0))" }
-            lines += operands(of: command).map { "complete -c castor \(condition) \($0)" }
+            lines += command is FtCommand.Type ? actions() : self.lines(for: command, where: "__fish_seen_subcommand_from \(command.name)")
         }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    private static func lines(for command: any Command.Type, where condition: String, depth: Int = 1) -> [String] {
+        let specs = command.allOptions.map { spec(for: $0) } + operands(of: command, depth: depth)
+        return specs.map { "complete -c castor -n '\(condition)' \($0)" }
+    }
+
+    /// One level deeper.
+    private static func actions() -> [String] {
+        let isFt = "__fish_seen_subcommand_from \(FtCommand.name)"
+        let words = FtCommand.actions.map { action in FtCommand.word(for: action) }.joined(separator: " ")
+        return FtCommand.actions.flatMap { action in
+            let word = FtCommand.word(for: action)
+            return [
+                "complete -c castor -n '\(isFt); and not __fish_seen_subcommand_from \(words)' -a \(word) -d '\(quoted(action.abstract))'"
+            ] + lines(for: action, where: "\(isFt); and __fish_seen_subcommand_from \(word)", depth: 2)
+        }
     }
 
     private static func spec(for option: Option) -> String {
@@ -99,13 +137,13 @@ enum FishCompletion {
         return "\(short)\(name)\(value) -d '\(quoted(option.help))'"
     }
 
-    private static func operands(of command: any Command.Type) -> [String] {
+    private static func operands(of command: any Command.Type, depth: Int) -> [String] {
         let words = CompletionCommand.words(for: command)
         if !words.isEmpty { return ["-a '\(words.joined(separator: " "))'"] }
         return switch command.operands.kind {
         case .directory: ["-a '(__fish_complete_directories)'"]
         case .file: ["-F"]
-        case .program: ["-a '(__fish_complete_subcommand --fcs-skip=2)'"]
+        case .program: ["-a '(__fish_complete_subcommand --fcs-skip=\(depth + 1))'"]
         default: []
         }
     }

@@ -12,13 +12,17 @@ enum FtCommand: Command {
 
          castor ft replica --listen 10.0.0.3:7070
          castor ft primary --replica 10.0.0.3:7070 -- ./server --port 8080
+         castor ft status
 
         'castor ft ACTION --help' tells more about an action.
         """
-    static let operands = Operands.upTo(1, "ACTION", .choice(actions.map { action in String(action.name.dropFirst(3)) }))
+    static let operands = Operands.upTo(1, "ACTION", .choice(actions.map { action in word(for: action) }))
     static let rest = Rest.everything
 
-    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self] }
+    static var actions: [any Command.Type] { [FtPrimaryCommand.self, FtReplicaCommand.self, FtStatusCommand.self] }
+
+    /// `primary` of `ft primary`
+    static func word(for action: any Command.Type) -> String { String(action.name.dropFirst(name.count + 1)) }
 
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         guard let word = arguments.rest.first?.description else { throw CommandError.usage("castor ft: no action given") }
@@ -27,7 +31,7 @@ enum FtCommand: Command {
             return 0
         }
         guard let action = actions.first(where: { action in action.name == "ft \(word)" }) else {
-            let names = actions.map { action in String(action.name.dropFirst(3)) }
+            let names = actions.map { action in FtCommand.word(for: action) }
             let near = Suggestion.closest(to: word, in: names).map { "; did you mean '\($0)'?" }
             throw CommandError.usage("castor ft has no action '\(word)'\(near ?? "")")
         }

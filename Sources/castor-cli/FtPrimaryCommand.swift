@@ -17,8 +17,13 @@ enum FtPrimaryCommand: Command {
         primary is silent when the store has not confirmed its lease for --lease-time; with --ip and --dev the kernel sees to that, even \
         when the primary was stopped.
 
-         castor ft primary --replica 10.0.0.3:7070 --insecure -- memcached -U 11211
-         castor ft primary --replica 10.0.0.3:7070 --lease etcd://10.0.0.4:2379/cache --ip 10.0.0.9/24 --dev eth0 -- ./server
+        With --ip and --dev, which need root's rights or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_PTRACE on both machines, TCP \
+        connections (IPv4) that the program has accepted go over, too.
+
+         castor ft primary --replica 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
+             --tls-ca ca.pem -- memcached -U 11211
+         castor ft primary --replica 10.0.0.3:7070 --insecure --lease etcd://10.0.0.4:2379/cache \
+             --ip 10.0.0.9/24 --dev eth0 -- ./server
         """
     static let options: [Option] =
         [
@@ -37,13 +42,14 @@ enum FtPrimaryCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         let endpoints = try (arguments.values["replica"] ?? []).map { try Endpoint($0.description) }
         guard !endpoints.isEmpty else { throw CommandError.usage("no replica given") }
-        var options = try StandbyArguments.parse(arguments, endpoints)
+        var options = try StandbyArguments.parse(arguments)
         if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
         if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
         if let problem = options.problem { throw CommandError.usage(problem) }
         guard options.agreement.replicas <= endpoints.count else {
             throw CommandError.usage("outputs cannot wait for \(options.agreement.replicas) of \(endpoints.count) replicas")
         }
+        let tls = try TLSArguments.words(arguments, endpoints)
         let installation = try Installation.find()
         let program = try Program(named: arguments.operands[0])
         let isQuiet = arguments.flag("quiet")
@@ -61,8 +67,9 @@ enum FtPrimaryCommand: Command {
         let signals = session.takeSignals()
         let words =
             try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
-            + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments)
-        StandbyArguments.noteLimits(options, arguments)
+            + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments) + tls
+            + StandbyArguments.watching(arguments)
+        StandbyArguments.noteGaps(options, arguments)
         try session.startAgent(installation.agent, words, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
@@ -85,7 +92,8 @@ enum StandbyArguments {
         .value("lease-ca", nil, "FILE", .file, "Certificates that the store's must be signed by, instead of the system's."),
         .value("lease-cert", nil, "FILE", .file, "This node's certificate for the store."),
         .value("lease-key", nil, "FILE", .file, "And its key."),
-        .flag("insecure", nil, "Let the log, with all that the program reads, cross the network in plain text."),
+    ] + TLSArguments.options + [
+        .value("metrics", nil, "PORT", .number, "Serve figures for Prometheus at this port of the loopback interface.")
     ]
 
     /// The address that clients know, in the agent's words; empty without one.
@@ -113,25 +121,23 @@ enum StandbyArguments {
         return (["lease"] + files).compactMap { name in arguments.text(name).map { "\(name)=\($0)" } }
     }
 
-    /// What nothing prevents.
-    static func noteLimits(_ options: StandbyOptions, _ arguments: ParsedArguments) {
-        if !options.hasStore {
-            Console.report(
-                "without --lease nobody can tell a dead primary from one that is cut off: "
-                    + (options.isAutomatic
-                        ? "when the link is cut, both programs are live (--automatic)"
-                        : "a replica takes over when it is told to, or with its --automatic, and then both may be live"))
-        } else if arguments.text("ip") == nil {
-            Console.report(
-                "without --ip and --dev the kernel does not enforce the lease: what castor had let out before a primary was stopped may "
-                    + "leave when it goes on, and TCP's acknowledgements leave at any time")
-        }
+    /// Says what nothing prevents.
+    static func noteGaps(_ options: StandbyOptions, _ arguments: ParsedArguments) {
+        for gap in options.gaps(gate: arguments.text("ip") == nil ? .notAskedFor : .present) { Console.report(gap) }
     }
 
-    static func parse(_ arguments: ParsedArguments, _ endpoints: [Endpoint]) throws -> StandbyOptions {
-        if !arguments.flag("insecure"), let open = endpoints.first(where: { !$0.isLoopback }) {
-            throw CommandError.usage("the log would cross the network to \(open) in plain text; --insecure allows that")
+    /// Where others may ask how this one stands, in the agent's words.
+    static func watching(_ arguments: ParsedArguments) throws -> [String] {
+        var words = ["castor=\(getpid())"]
+        if let socket = RuntimeDirectory.makeSocket() { words.append("status=\(socket)") }
+        if let port = arguments.number("metrics") {
+            guard (1...65535).contains(port) else { throw CommandError.usage("--metrics is a port, from 1 to 65535, not \(port)") }
+            words.append("metrics=\(port)")
         }
+        return words
+    }
+
+    static func parse(_ arguments: ParsedArguments) throws -> StandbyOptions {
         _ = try store(arguments)
         var options = StandbyOptions()
         options.hasStore = arguments.text("lease") != nil

@@ -17,7 +17,8 @@ enum FtReplicaCommand: Command {
         With --lease a store (etcd) says who is live, and the replica takes over by itself when the primary's lease has expired. Without, \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
-         castor ft replica --listen 10.0.0.3:7070 --insecure --ip 10.0.0.9/24 --dev eth0 --lease etcd://10.0.0.4:2379/cache
+         castor ft replica --listen 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
+             --tls-ca ca.pem --ip 10.0.0.9/24 --dev eth0 --lease etcd://10.0.0.4:2379/cache
         """
     static let options: [Option] =
         [
@@ -32,13 +33,15 @@ enum FtReplicaCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         guard let text = arguments.text("listen") else { throw CommandError.usage("--listen is missing") }
         let endpoint = try Endpoint(text)
-        var options = try StandbyArguments.parse(arguments, [endpoint])
+        var options = try StandbyArguments.parse(arguments)
         options.isAutomatic = arguments.flag("automatic")
         if let problem = options.problem { throw CommandError.usage(problem) }
+        let tls = try TLSArguments.words(arguments, [endpoint])
         let installation = try Installation.find()
-        let words = try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
-            + StandbyArguments.store(arguments)
-        StandbyArguments.noteLimits(options, arguments)
+        let words =
+            try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
+            + StandbyArguments.store(arguments) + tls + StandbyArguments.watching(arguments)
+        StandbyArguments.noteGaps(options, arguments)
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
         let standby = try Standby(
             directory: directory, installation: installation, agent: ["replica", directory] + words)

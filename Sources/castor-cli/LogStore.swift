@@ -80,7 +80,7 @@ struct LogStore {
     /// Names in the store, unsorted.
     private func names() -> [String] { LogStore.names(in: path).filter { !$0.hasPrefix(".") } }
 
-    private static func names(in path: String) -> [String] {
+    static func names(in path: String) -> [String] {
         guard let handle = opendir(path) else { return [] }
         defer { closedir(handle) }
         var names: [String] = []

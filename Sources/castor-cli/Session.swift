@@ -131,11 +131,26 @@ final class Session {
             poll(&polls, 2, -1)
             if polls[0].revents != 0 { break }
             for (number, _) in ArrivedSignals(descriptor: arrived) where [SIGINT, SIGQUIT, SIGTERM, SIGHUP].contains(number) {
-                kill(agent, SIGKILL)
-                exit(128 + number)
+                endAgent()
+                // As if it had not been taken.
+                var set = sigset_t()
+                sigemptyset(&set)
+                sigaddset(&set, number)
+                raise(number)
+                sigprocmask(SIG_UNBLOCK, &set, nil)
             }
         }
         return receive(wait: true) ?? "failed the agent ended"
+    }
+
+    /// By itself, so that it takes away what it has made; by force after a second.
+    private func endAgent() {
+        shutdown(control, Int32(SHUT_WR))
+        for _ in 0..<200 {
+            if waitpid(agent, nil, WNOHANG) != 0 { return }
+            usleep(5000)
+        }
+        kill(agent, SIGKILL)
     }
 
     func send(_ message: String) {

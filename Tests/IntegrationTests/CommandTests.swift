@@ -260,6 +260,36 @@ extension Integration {
             #expect(try Child(["bash", "-c", asking, script]).wait().outputText == "record replay\n")
         }
 
+        /// The options of the actions of `castor ft`, which are commands of their own.
+        @Test func actionsComplete() throws {
+            for shell in ["bash", "zsh", "fish"] {
+                let script = try workspace.castor("completion", shell).outputText
+                for word in ["primary", "replica", "status", "deadline", "automatic", "tls-ca", "metrics", "json"] {
+                    #expect(script.contains(word), "\(shell): \(word)")
+                }
+            }
+            let script = try workspace.write("completion", try workspace.castor("completion", "bash").output)
+            func expect(_ words: String, _ answers: String) throws {
+                let asking = ". \"$0\"; COMP_WORDS=(castor \(words)); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _castor; echo \"${COMPREPLY[@]}\""
+                let found = try Child(["bash", "-c", asking, script], directory: workspace.path).wait().outputText
+                #expect(found == answers + "\n", "castor \(words)")
+            }
+            try expect("ft ''", "primary replica status")
+            try expect("ft r", "replica")
+            try expect("ft primary --dea", "--deadline")
+            try expect("ft replica --auto", "--automatic")
+            try expect("ft status --js", "--json")
+            try expect("ft replica --tls-cert comple", "completion")
+            try expect("ft primary --replica h:1 --metrics 9 --qu", "--quiet")
+            guard try Child(["sh", "-c", "command -v fish"]).wait().status == 0 else { return print("skipped: completion by fish, which is not here") }
+            let fish = try workspace.write("completion.fish", try workspace.castor("completion", "fish").output)
+            for (words, answers) in [("ft r", ["replica"]), ("ft primary --dead", ["--deadline"]), ("ft status --js", ["--json"])] {
+                let lines = try Child(["fish", "-c", "source $argv[1]; complete -C $argv[2]", fish, "castor \(words)"]).wait().outputText
+                let found = lines.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
+                #expect(found == answers, "castor \(words)")
+            }
+        }
+
         @Test func manualPages() throws {
             #expect(try workspace.castor("man-pages", workspace("man")).status == 0)
             let pages = try FileManager.default.contentsOfDirectory(atPath: workspace("man"))

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// A primary with a replica, and a client that checks every answer.
-private final class Pair {
+final class Pair {
     let hosts = try! Hosts()
     let workspace: Workspace
     let primary: Child
@@ -14,7 +14,11 @@ private final class Pair {
     /// The replica's log.
     var log: String { workspace("replica-log") }
 
-    init(_ workspace: Workspace, primaryFirst: Bool = false, primaryOptions: [String] = [], replicaOptions: [String] = ["--automatic"]) throws {
+    /// `link`: how the log crosses the network, for the primary and for the replica.
+    init(
+        _ workspace: Workspace, primaryFirst: Bool = false, primaryOptions: [String] = [], replicaOptions: [String] = ["--automatic"],
+        link: (primary: [String], replica: [String]) = (["--insecure"], ["--insecure"]), isToJoin: Bool = true
+    ) throws {
         self.workspace = workspace
         try workspace.makeDirectory("files")
         try workspace.makeDirectory("copy")
@@ -22,16 +26,17 @@ private final class Pair {
         let hosts = hosts
         let startPrimary = {
             try workspace.startCastor(
-                ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--insecure", "--silence", "1000", "-o", workspace("primary-log")]
-                    + primaryOptions + ["--"] + server,
-                wrapper: Hosts.on(hosts.primary))
+                ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--silence", "1000", "-o", workspace("primary-log")]
+                    + link.primary + primaryOptions + ["--"] + server,
+                environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
         }
         let startReplica = {
             // The replica's own copy of the files.
             let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
             return try workspace.startCastor(
-                ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--insecure", "--silence", "1000",
-                    "--ip", "\(Hosts.service)/24", "--dev", Hosts.replicaDevice, "-o", workspace("replica-log")] + replicaOptions,
+                ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--silence", "1000",
+                    "--ip", "\(Hosts.service)/24", "--dev", Hosts.replicaDevice, "-o", workspace("replica-log")] + link.replica + replicaOptions,
+                environment: Pair.environment(workspace),
                 wrapper: Hosts.on(hosts.replica) + ["unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files")])
         }
         if primaryFirst {
@@ -42,8 +47,11 @@ private final class Pair {
             replica = try startReplica()
             primary = try startPrimary()
         }
-        _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
+        if isToJoin { _ = try primary.line(containing: "protected by 1 of 1", inErrors: true) }
     }
+
+    /// Only this test's primaries and replicas are to be seen.
+    static func environment(_ workspace: Workspace) -> [String: String?] { ["CASTOR_RUNTIME_DIR": workspace("run")] }
 
     func load() throws -> Child {
         try Child(
