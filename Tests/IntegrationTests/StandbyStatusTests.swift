@@ -114,7 +114,8 @@ extension Integration {
             here = try figures(pair.hosts.replica, 9101)
             workspace.expect(here["castor_ft_protected"] == 0 && here["castor_ft_failovers_total"] == 1, "\(here)")
             try pair.expectAllRight(client)
-            workspace.expect(try status().status == 3, "something is left: \(try status())")
+            let left = try status()
+            workspace.expect(left.status == 3, "something is left: \(left)")
         }
 
         /// A primary that nobody follows.
