@@ -122,8 +122,17 @@ final class Reporter: @unchecked Sendable {
                 setsockopt(descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
             }
             body(descriptor)
-            close(descriptor)
+            finish(descriptor)
         }
+    }
+
+    /// What the caller still says is taken, for a while: a socket that is closed before takes the answer away.
+    private static func finish(_ descriptor: Int32) {
+        shutdown(descriptor, Int32(SHUT_WR))
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        var left = 64
+        while left > 0, recv(descriptor, &buffer, buffer.count, 0) > 0 { left -= 1 }
+        close(descriptor)
     }
 
     private static func write(_ text: String, to descriptor: Int32) {

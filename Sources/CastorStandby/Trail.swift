@@ -1,15 +1,17 @@
 /// When a log was how long: turns the bytes that somebody lacks into events and time.
 
 public struct Trail: Sendable {
+    /// The log has grown to `position`, which is so many events in all; since `time` it had been longer than the step before.
     private struct Step {
         var position: Position
-        /// Events before the position.
         var events: UInt64
-        /// Since when the log has had this length.
         var time: Milliseconds
     }
     private var steps: [Step] = []
-    /// Steps at most; when there are more, every second one is forgotten, and what lies between two is counted to the first.
+    /// A step takes in so many of the log's, and the last one has taken in so many.
+    private var gap = 1
+    private var taken = 0
+    /// Steps at most; when there are more, each two become one.
     static let limit = 4096
 
     public init() {}
@@ -29,15 +31,29 @@ public struct Trail: Sendable {
     /// The log has grown to `position`, with so many events in all.
     public mutating func append(_ position: Position, events: UInt64, at time: Milliseconds) {
         guard position > steps.last?.position ?? 0 else { return }
+        if taken < gap, let last = steps.indices.last {
+            taken += 1
+            (steps[last].position, steps[last].events) = (position, events)
+            return
+        }
+        taken = 1
         steps.append(Step(position: position, events: events, time: time))
-        guard steps.count > Trail.limit else { return }
-        steps = steps.indices.filter { $0 % 2 == 0 || $0 == steps.count - 1 }.map { steps[$0] }
+        if steps.count == Trail.limit { halve() }
+    }
+
+    private mutating func halve() {
+        steps = stride(from: 1, to: steps.count, by: 2).map { i in
+            Step(position: steps[i].position, events: steps[i].events, time: steps[i - 1].time)
+        }
+        gap *= 2
+        taken = gap
     }
 
     /// Nobody will be asked about who is before `position` any more.
     public mutating func forget(before position: Position) {
         let first = firstIndex(after: position)
         if first > 1 { steps.removeSubrange(..<(first - 1)) }
+        if steps.count < Trail.limit / 4 { gap = 1 }
     }
 
     public func lag(of position: Position, at now: Milliseconds) -> Lag {

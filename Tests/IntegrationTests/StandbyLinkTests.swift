@@ -19,7 +19,7 @@ extension Integration {
         /// What crosses the replica's device, into a file.
         private func capture(_ pair: Pair) throws -> Child {
             let child = try Child(
-                Hosts.on(pair.hosts.replica) + ["tcpdump", "-U", "-i", Hosts.replicaDevice, "-w", workspace("capture"), "tcp", "port", "7070"])
+                Hosts.on(pair.hosts.replica) + ["tcpdump", "--immediate-mode", "-U", "-i", Hosts.replicaDevice, "-w", workspace("capture"), "tcp", "port", "7070"])
             _ = try child.line(containing: "listening on", inErrors: true)
             return child
         }
@@ -70,6 +70,7 @@ extension Integration {
             workspace.expect(!FileManager.default.fileExists(atPath: workspace("replica-log/manifest.json")), "a log has come", location)
             dump.send(SIGTERM)
             _ = try dump.wait(timeout: 30)
+            workspace.expect(captured.count > 300, "nothing was captured", location)
             workspace.expect(captured.range(of: Data("udp_server".utf8)) == nil, "the program's name was seen", location)
         }
 

@@ -74,6 +74,7 @@ extension Integration {
             let pair = try Pair(workspace, primaryOptions: ["--metrics", "9100"], replicaOptions: ["--automatic", "--metrics", "9101"])
             let client = try pair.load()
             _ = try client.line(containing: "500")
+            client.send(SIGSTOP)
             let both = try status()
             workspace.expect(both.status == 0, "\(both)")
             workspace.expect(both.outputText.contains("primary: PROTECTED by 1 of 1 replicas"), both.outputText)
@@ -103,9 +104,11 @@ extension Integration {
                 workspace.expect(seen.hasPrefix(answer), "\(request.prefix(40)): \(seen)")
             }
 
+            client.send(SIGCONT)
+            _ = try client.line(containing: "1000")
             try pair.hosts.kill(pair.hosts.primary)
             _ = try pair.replica.line(containing: "live in epoch", inErrors: true)
-            _ = try client.line(containing: "2000")
+            client.send(SIGSTOP)
             let after = try status()
             workspace.expect(after.status == 2 && after.outputText.contains("live since it took over: UNPROTECTED by 0 of 1"), "\(after)")
             let live = try #require(try reports()["live"])
@@ -113,8 +116,10 @@ extension Integration {
             workspace.expect((failover["reason"] as? String)?.isEmpty == false && failover["milliseconds"] as? Int ?? -1 >= 0, "\(failover)")
             here = try figures(pair.hosts.replica, 9101)
             workspace.expect(here["castor_ft_protected"] == 0 && here["castor_ft_failovers_total"] == 1, "\(here)")
+            client.send(SIGCONT)
             try pair.expectAllRight(client)
-            workspace.expect(try status().status == 3, "something is left: \(try status())")
+            let left = try status()
+            workspace.expect(left.status == 3, "something is left: \(left)")
         }
 
         /// A primary that nobody follows.
@@ -126,6 +131,7 @@ extension Integration {
             let seen = try status()
             #expect(seen.status == 2 && seen.outputText.contains("UNPROTECTED by 0 of 1 replicas"), "\(seen)")
             #expect(seen.outputText.contains(": not connected"), "\(seen)")
+            primary.kill()
         }
 
         @Test func errors() throws {
