@@ -269,13 +269,13 @@ extension ReplicaNode: Reported {
         report.isPrivileged = isPrivileged
         report.isEncrypted = tls != nil
         report.failover = failover
-        if isLive { report.role = .live }
-        if let successor { return successor.describe(&report) }
         let status = machine.status
+        if isLive || status.phase == .live { report.role = .live }
+        if let successor { return successor.describe(&report) }
         report.epoch = status.epoch
         report.wanted = Int(options.agreement.replicas)
-        if isLive {
-            report.hindrance = "there is no replica any more"
+        if report.role == .live {
+            report.hindrance = isLive ? "there is no replica any more" : "it is taking over"
             return
         }
         report.hindrance = status.hindrance
