@@ -90,7 +90,7 @@ let package = Package(
         .testTarget(name: "CastorCheckTests", dependencies: ["CastorCheck", "CastorLog"]),
         .testTarget(
             name: "CastorStandbyTests", dependencies: ["CastorStandby", "CastorLog"], swiftSettings: optimizedInDebug),
-        .testTarget(name: "CastorTCPTests", dependencies: ["CastorTCP", "CTSXShim"]),
+        .testTarget(name: "CastorTCPTests", dependencies: ["CastorTCP", "CTSXShim"], exclude: ["primary.py"]),
         .testTarget(name: "CastorCompilerTests", dependencies: ["CastorCompiler", "CastorLog"]),
         // An embedded module cannot be imported: RuntimeSources is a link to the runtime's sources, compiled once more as
         // ordinary Swift against the same C. What they promise with @_noLocks holds for the embedded build and is

@@ -1,5 +1,5 @@
-// The egress gate: a classifier on a network interface that lets out of a shared address only what the survivor of a failure would
-// know. It enforces, without any process, what docs/FT-PROTOCOL.md (TCP) says.
+// The egress gate: a classifier on a network interface that lets out of a shared address only what the survivor of a
+// failure would know. It enforces, without any process, what docs/FT-PROTOCOL.md (TCP) says.
 //
 // A packet that is held back is "stolen", not "shot": a local drop would make TCP shrink its congestion window.
 #include <linux/bpf.h>
@@ -43,8 +43,8 @@ struct {
     __type(value, uint32_t);
 } gate_slots SEC(".maps");
 
-/// Connections whose first bytes came, and were not acknowledged, before the program accepted them. Their `edge` is the window as
-/// it stood in the header.
+/// Connections whose first bytes came, and were not acknowledged, before the program accepted them. Their `edge` is the
+/// window as it stood in the header.
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, CASTOR_GATE_FLOWS);
@@ -60,7 +60,8 @@ struct arp {
     uint8_t sender_hardware[6], sender[4];
 };
 
-/// A TCP header, and the options if they are what all stacks send on a connection with timestamps: NOP, NOP, timestamps.
+/// A TCP header, and the options if they are what all stacks send on a connection with timestamps: NOP, NOP,
+/// timestamps.
 struct segment {
     struct tcphdr tcp;
     uint32_t option, timestamp, echo;
@@ -110,8 +111,8 @@ static __always_inline void tell(castor_gate_track *track, uint32_t acknowledged
     if (after(acknowledged, track->told)) track->told = acknowledged;
 }
 
-/// Writes another acknowledgement number into the segment; the window's right edge stays, or goes left by less than one unit: more
-/// than TCP offered would not be received.
+/// Writes another acknowledgement number into the segment; the window's right edge stays, or goes left by less than one
+/// unit: more than TCP offered would not be received.
 static __always_inline int lower(struct __sk_buff *skb, const struct parsed *p, uint32_t acknowledged, uint32_t scale) {
     const uint32_t place = p->header + offsetof(struct tcphdr, ack_seq);
     struct {
@@ -157,8 +158,8 @@ static __always_inline int guard(struct __sk_buff *skb, castor_gate_flow *flow, 
     const uint32_t wanted = bpf_ntohl(tcp->ack_seq);
     uint32_t acknowledged = read_once(&flow->acknowledged);
     if (after(wanted, acknowledged)) {
-        // Looked at once more after a barrier: either this sees what the owner has written since, or the owner sees `wanted`, and
-        // that an acknowledgement is due.
+        // Looked at once more after a barrier: either this sees what the owner has written since, or the owner sees
+        // `wanted`, and that an acknowledgement is due.
         __sync_fetch_and_add(&flow->held, 1);
         acknowledged = read_once(&flow->acknowledged);
     }

@@ -21,6 +21,7 @@
 #include "worker.h"
 
 struct options {
+    const char *address;
     int port;
     int threads;
     long items;
@@ -40,8 +41,9 @@ void server_request_stop(struct server *server) {
 }
 
 static void usage(void) {
-    fprintf(stderr, "usage: kvserver [-p PORT] [-t THREADS] [-m ITEMS] [-S] [-R] [-v]\n"
-                    "  -p PORT     port on 127.0.0.1; 0 (default) chooses a free one\n"
+    fprintf(stderr, "usage: kvserver [-l ADDRESS] [-p PORT] [-t THREADS] [-m ITEMS] [-S] [-R] [-v]\n"
+                    "  -l ADDRESS  IPv4 address to listen at (default 127.0.0.1)\n"
+                    "  -p PORT     port; 0 (default) chooses a free one\n"
                     "  -t THREADS  worker threads, 1 to 256 (default 4)\n"
                     "  -m ITEMS    items kept before the least recently used is evicted (default 20480)\n"
                     "  -S          safe mode: without the planted bug\n"
@@ -51,10 +53,11 @@ static void usage(void) {
 }
 
 static struct options parse_options(int count, char **arguments) {
-    struct options options = {.port = 0, .threads = 4, .items = 20480};
+    struct options options = {.address = "127.0.0.1", .port = 0, .threads = 4, .items = 20480};
     int option;
-    while ((option = getopt(count, arguments, "p:t:m:SRv")) != -1) {
+    while ((option = getopt(count, arguments, "l:p:t:m:SRv")) != -1) {
         switch (option) {
+        case 'l': options.address = optarg; break;
         case 'p': options.port = atoi(optarg); break;
         case 't': options.threads = atoi(optarg); break;
         case 'm': options.items = atol(optarg); break;
@@ -70,13 +73,13 @@ static struct options parse_options(int count, char **arguments) {
     return options;
 }
 
-static int open_listener(int port) {
+static int open_listener(const char *host, int port) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0) die("socket");
     int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) usage();
     if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) die("bind");
     if (listen(listener, 1024) != 0) die("listen");
     return listener;
@@ -128,7 +131,7 @@ int main(int count, char **arguments) {
     struct options options = parse_options(count, arguments);
     struct server server = {.worker_count = options.threads, .verbose = options.verbose, .racy = options.racy, .started_at = clock_ms()};
     int signals = open_signals();
-    server.listener = open_listener(options.port);
+    server.listener = open_listener(options.address, options.port);
     server.stop_event = eventfd(0, EFD_CLOEXEC);
     server.store = store_create((size_t)options.items, options.safe);
     server.workers = calloc((size_t)options.threads, sizeof *server.workers);
@@ -137,7 +140,7 @@ int main(int count, char **arguments) {
     for (int i = 0; i < server.worker_count; i++) worker_start(&server.workers[i], &server);
     statistics_start(&server);
     expiry_start(&server);
-    printf("listening on 127.0.0.1:%d\n", port_of(server.listener));
+    printf("listening on %s:%d\n", options.address, port_of(server.listener));
     fflush(stdout);
 
     accept_loop(&server, signals);

@@ -5,15 +5,8 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <stddef.h>
 
 #include "../../Gate/gate.h"
-
-/// Without the padding at the end, which libbpf wants to be 0 and Swift leaves as it is.
-enum : size_t {
-    CASTOR_TC_HOOK_SIZE = offsetof(struct bpf_tc_hook, parent) + sizeof(__u32),
-    CASTOR_TC_OPTS_SIZE = offsetof(struct bpf_tc_opts, priority) + sizeof(__u32),
-};
 
 static inline uint32_t castor_gate_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 static inline uint64_t castor_gate_load_long(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }

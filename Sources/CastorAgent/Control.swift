@@ -5,7 +5,7 @@
 import Glibc
 
 final class Control: @unchecked Sendable {
-    private let descriptor: Int32
+    let descriptor: Int32
     /// castor is gone: nobody to tell, nobody who will.
     private(set) var isClosed = false
 

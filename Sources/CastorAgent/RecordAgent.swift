@@ -1,5 +1,8 @@
 /// Drains the rings of a recorded program into its log. The program never waits for anything but room in a ring;
 /// whatever goes wrong here, it goes on.
+///
+/// The agent looks at rings that have called, and sleeps until one calls when none has anything to say. While the program does
+/// little it naps for longer and longer: a ring that fills wakes it.
 import CTSXShim
 import CastorLog
 import Glibc
@@ -18,7 +21,10 @@ final class RecordAgent {
     private var manifest: Manifest
     private var outcome: Ending.Outcome?
     private var placement = Placement()
-    private var processes = ProcessWatch()
+    private let processes: ProcessWatch
+    private var active: ActiveRings
+    /// By ring: its stream, and 1, once it has been looked at.
+    private var seen: [UInt32]
     private var reminder = Reminder()
     /// The user does not want to wait for what the program left behind.
     private var isAbandoned = false
@@ -38,6 +44,9 @@ final class RecordAgent {
         objects = Set(manifest.objects.map(\.path.description))
         owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
         taken = Array(repeating: 0, count: owed.count)
+        seen = Array(repeating: 0, count: owed.count)
+        active = ActiveRings(count: owed.count, parks: primary == nil)
+        processes = ProcessWatch(segment: segment, control: control)
         told = Array(repeating: 0, count: owed.count)
     }
 
@@ -56,37 +65,65 @@ final class RecordAgent {
 
     // MARK: - Draining
 
+    /// What is on disk is at most about so many milliseconds behind.
+    private static let second: UInt64 = 1000
+    /// Lines that came out at one look when the program does much.
+    private static let much: UInt64 = 1024
+
     private func drainUntilTheEnd() throws {
-        var pause = 1
-        var flushed = time(nil)
+        var pause: UInt64 = 1
+        var flushed: UInt64 = 0
         var written: UInt64 = 0
-        var ended: Int?
+        var ended: UInt64?
         var hasNoted = false
         while outcome == nil || (!isAbandoned && anyAlive()) {
+            let now = Clock.milliseconds
+            let isDue = now >= flushed + RecordAgent.second
             let changes = primary?.watch.look() ?? []  // before the events that they follow from are drained
-            let moved = try drainAll()
+            let work = try drainAll(everything: isDue)
+            if processes.lookAgain() { try closeRingsOfTheDead() }
             seeNewborn()
             receive()
-            let now = time(nil)
-            if let primary { try tell(primary, moved, changes) }
-            if now != flushed {  // what is on disk is at most about a second behind
+            if let primary { try tell(primary, work.lines, changes) }
+            if isDue {
                 flushed = now
                 if log.events != written { try log.flush() }
                 written = log.events
             }
-            pause = moved > 0 ? 1 : min(pause * 2, 128)
-            if moved == 0 || outcome != nil { try closeRingsOfTheDead() }
-            reminder.recording(segment)
+            reminder.recording(segment, active.indices)
             if outcome != nil {
                 if ended == nil { ended = now }
-                if let since = ended, now - since >= 2, !hasNoted {
+                if let since = ended, now - since >= 2000, !hasNoted {
                     hasNoted = true
                     noteSurvivors()
                 }
             }
-            if outcome == nil || anyAlive() { segment.sleep(milliseconds: pause) { primary.map { anyWaits || $0.watch.hasChanges } ?? false } }
+            pause = isBusy(work) ? 1 : min(pause * 2, 512)
+            if outcome == nil || anyAlive() { sleep(pause, until: flushed + RecordAgent.second) }
         }
     }
+
+    /// The next look is to come soon. A standby waits for every event.
+    private func isBusy(_ work: Work) -> Bool {
+        primary != nil ? work.lines > 0 : work.lines >= RecordAgent.much || work.freed > 0
+    }
+
+    private func sleep(_ pause: UInt64, until due: UInt64) {
+        let now = Clock.milliseconds
+        if now >= due { return }
+        if primary == nil, active.indices.isEmpty, !processes.mustLook {
+            segment.sleep(milliseconds: Int(due - now), as: CASTOR_AGENT_LISTENS) { segment.hasCalls || processes.hasNews }
+        } else {
+            var pause = min(pause, due - now)
+            if primary != nil { pause = min(pause, 128) }
+            if processes.mustLook { pause = min(pause, 50) }
+            if isReminding { pause = min(pause, Reminder.pause) }
+            segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary.map { segment.hasCalls || anyWaits || $0.watch.hasChanges } ?? false }
+        }
+    }
+
+    /// A signal waits for a thread's next event.
+    private var isReminding: Bool { active.indices.contains { castor_load(castor_ring_deferred(segment.ring($0))) != 0 } }
 
     /// How far the log is, and which outputs wait for a standby to have it.
     private func tell(_ primary: PrimaryNode, _ moved: UInt64, _ changes: [ConnectionWatch.Change]) throws {
@@ -95,7 +132,7 @@ final class RecordAgent {
             primary.grew(to: log.bytesWritten, events: log.events)
         }
         var lines: [Outputs.Line] = []
-        for i in 0..<segment.ringsUsed {
+        for i in active.indices {
             let ring = segment.ring(i)
             guard castor_load32(castor_ring_output_waiting(ring)) != 0, segment.state(ring) == CASTOR_RING_LIVE else { continue }
             let head = ring.pointee.head
@@ -108,7 +145,7 @@ final class RecordAgent {
 
     /// A thread has begun to wait for a standby since the last look.
     private var anyWaits: Bool {
-        (0..<segment.ringsUsed).contains { i in
+        active.indices.contains { i in
             let ring = segment.ring(i)
             return castor_load32(castor_ring_output_waiting(ring)) != 0 && castor_load(castor_ring_tail(ring)) > told[Int(i)]
         }
@@ -142,21 +179,60 @@ final class RecordAgent {
         }
     }
 
-    private func drainAll() throws -> UInt64 {
-        var moved: UInt64 = 0
-        for i in 0..<segment.ringsUsed {
-            let ring = segment.ring(i)
-            let state = segment.state(ring)
-            if state != CASTOR_RING_LIVE && state != CASTOR_RING_DONE { continue }
-            placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
-            processes.see(ring.pointee.pid)
-            moved += try drain(ring, i)
-            if state == CASTOR_RING_DONE, isDrained(ring, i) {
-                try appendRow(ring)  // of threads that an exec ended
-                free(ring, i)
-            }
+    /// What came of a look at the rings.
+    private struct Work {
+        var lines: UInt64 = 0
+        var freed = 0
+    }
+
+    /// `everything`: also what is in rings that did not call, such as small events in a line that is not full.
+    private func drainAll(everything: Bool) throws -> Work {
+        segment.takeCalls { active.add($0) }
+        if everything {
+            for i in 0..<segment.ringsUsed where !active.contains(i) && wantsLook(i) { active.add(i) }
         }
-        return moved
+        var work = Work()
+        let now = Clock.milliseconds
+        try active.filter { index, active in
+            let ring = segment.ring(index)
+            let state = segment.state(ring)
+            if state != CASTOR_RING_LIVE && state != CASTOR_RING_DONE { return false }
+            meet(ring, index)
+            let lines = try drain(ring, index)
+            work.lines += lines
+            if state == CASTOR_RING_DONE, isDrained(ring, index) {
+                try appendRow(ring)  // of threads that an exec ended
+                free(ring, index)
+                work.freed += 1
+                return false
+            }
+            if lines == 0, !isWaiting(ring) { return active.noteQuiet(index, ring, now: now) }
+            active.noteWork(index)
+            return true
+        }
+        return work
+    }
+
+    private func wantsLook(_ index: UInt32) -> Bool {
+        let ring = segment.ring(index)
+        switch segment.state(ring) {
+        case CASTOR_RING_LIVE: return !isDrained(ring, index) || isWaiting(ring)
+        case CASTOR_RING_DONE: return true
+        default: return false
+        }
+    }
+
+    /// The thread waits for a standby, or a signal for the thread.
+    private func isWaiting(_ ring: UnsafeMutablePointer<castor_ring>) -> Bool {
+        castor_load32(castor_ring_output_waiting(ring)) != 0 || castor_load(castor_ring_deferred(ring)) != 0
+    }
+
+    /// A ring that was never looked at for this stream.
+    private func meet(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
+        if seen[Int(index)] == ring.pointee.stream &+ 1 { return }
+        seen[Int(index)] = ring.pointee.stream &+ 1
+        placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
+        processes.see(ring.pointee.pid)
     }
 
     private func isDrained(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) -> Bool {
@@ -167,7 +243,7 @@ final class RecordAgent {
         owed[Int(index)] = 0
         taken[Int(index)] = 0
         told[Int(index)] = 0
-        segment.free(ring)
+        segment.free(ring, index)
     }
 
     private func drain(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
@@ -281,7 +357,7 @@ final class RecordAgent {
             segment.stop(CASTOR_STOP_MAIN_EXITED)
             control.send("note the processes that the program started go on, unrecorded: \(processes.text)")
         }
-        while try drainAll() > 0 {}
+        while case let work = try drainAll(everything: true), work.lines > 0 || work.freed > 0 {}
         for i in 0..<segment.ringsUsed where segment.state(segment.ring(i)) == CASTOR_RING_LIVE {
             try appendRow(segment.ring(i))
             try appendPending(segment.ring(i), i)
@@ -315,7 +391,6 @@ final class RecordAgent {
 
     /// Processes that were killed leave their rings behind: what they published is drained, and the rings are free again.
     private func closeRingsOfTheDead() throws {
-        guard processes.lookAgain() else { return }
         for i in 0..<segment.ringsUsed {
             let ring = segment.ring(i)
             guard segment.state(ring) == CASTOR_RING_LIVE, !processes.isAlive(ring.pointee.pid) else { continue }

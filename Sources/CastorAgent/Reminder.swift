@@ -8,20 +8,19 @@ struct Reminder {
     private var seen: [UInt32: UInt64] = [:]
     private var looked: UInt64 = 0
     /// Between two looks. A thread that makes no event in that time computes.
-    private static let pause: UInt64 = 20
+    static let pause: UInt64 = 20
 
     private mutating func isTime() -> Bool {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let milliseconds = UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
-        if milliseconds < looked + Reminder.pause { return false }
-        looked = milliseconds
+        let now = Clock.milliseconds
+        if now < looked + Reminder.pause { return false }
+        looked = now
         return true
     }
 
-    mutating func recording(_ segment: Segment) {
+    /// Looks at these rings: whose thread defers a signal has called the agent.
+    mutating func recording(_ segment: Segment, _ rings: [UInt32]) {
         guard isTime() else { return }
-        for i in 0..<segment.ringsUsed {
+        for i in rings {
             let ring = segment.ring(i)
             let deferred = castor_load(castor_ring_deferred(ring))
             if deferred == 0 || segment.state(ring) != CASTOR_RING_LIVE {

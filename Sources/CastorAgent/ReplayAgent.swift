@@ -98,7 +98,7 @@ final class ReplayAgent {
             let ring = segment.ring(i)
             let state = segment.state(ring)
             if state == CASTOR_RING_DONE {
-                segment.free(ring)
+                segment.free(ring, i)
                 moved += 1
             } else if state == CASTOR_RING_LIVE {
                 moved += try feed(ring)

@@ -16,6 +16,10 @@ struct Segment: @unchecked Sendable {
         guard base.pointee.magic == CASTOR_MAGIC, base.pointee.abi == CASTOR_ABI_VERSION else { return nil }
     }
 
+    /// Rings below this index keep so much of their memory when they are freed (see claimRing in Threads.swift).
+    private static let ready: UInt32 = 64
+    private static let readyBytes = 0x20000
+
     /// The directory in which the runtime may make links to programs.
     var scratch: String { String(cString: castor_segment_scratch(base)) }
 
@@ -23,10 +27,14 @@ struct Segment: @unchecked Sendable {
     func ring(_ index: UInt32) -> UnsafeMutablePointer<castor_ring> { castor_ring_at(base, index) }
     func state(_ ring: UnsafeMutablePointer<castor_ring>) -> UInt32 { castor_load32(castor_ring_state(ring)) }
 
-    /// Hands a drained ring of an ended thread to the next one, its memory to the system.
-    func free(_ ring: UnsafeMutablePointer<castor_ring>) {
-        let slots = UnsafeMutableRawPointer(ring) + Int(CASTOR_RING_HEADER)
-        madvise(slots, Int(base.pointee.ring_bytes) - Int(CASTOR_RING_HEADER), 9 /* MADV_REMOVE */)
+    /// Hands a drained ring of an ended thread to the next one, its memory to the system: but for what the next one is given
+    /// at once, in the rings that are taken first.
+    func free(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
+        let kept = index < Segment.ready ? Segment.readyBytes : 0
+        if castor_load(castor_ring_tail(ring)) >= UInt64(kept / 64) {
+            let slots = UnsafeMutableRawPointer(ring) + Int(CASTOR_RING_HEADER)
+            madvise(slots + kept, Int(base.pointee.ring_bytes) - Int(CASTOR_RING_HEADER) - kept, 9 /* MADV_REMOVE */)
+        }
         castor_store32(castor_ring_packed(ring), 0)
         castor_store(castor_ring_head(ring), 0)
         castor_store(castor_ring_tail(ring), 0)
@@ -35,20 +43,34 @@ struct Segment: @unchecked Sendable {
         castor_store32(castor_ring_state(ring), CASTOR_RING_FREE)
     }
 
-    /// Sleeps until a ring wants attention, at most `milliseconds`. `idle` says whether there is still nothing to
+    /// Sleeps until a ring wants attention (`state`: which), at most `milliseconds`. `busy` says whether there is something to
     /// do after the word that makes others wake us has been set.
-    func sleep(milliseconds: Int, unless busy: () -> Bool) {
+    func sleep(milliseconds: Int, as state: UInt32 = CASTOR_AGENT_NAPS, unless busy: () -> Bool) {
         let word = castor_segment_agent_sleeping(base)
-        castor_store32(word, 1)
+        castor_store32(word, state)
         castor_fence()
-        if !busy() { Futex.wait(word, 1, milliseconds: milliseconds) }
-        castor_store32(word, 0)
+        if !busy() { Futex.wait(word, state, milliseconds: milliseconds) }
+        castor_store32(word, CASTOR_AGENT_AWAKE)
     }
 
     /// From another thread of the agent.
     func wakeAgent() {
         let word = castor_segment_agent_sleeping(base)
         if castor_exchange32(word, 0) != 0 { Futex.wake(word) }
+    }
+
+    private var callWords: Int { (Int(ringsUsed) + 63) / 64 }
+    /// A ring has called since `takeCalls`.
+    var hasCalls: Bool { (0..<callWords).contains { castor_load(castor_segment_calls(base) + $0) != 0 } }
+    /// Hands over the rings that have called.
+    func takeCalls(_ body: (UInt32) -> Void) {
+        for i in 0..<callWords where castor_load(castor_segment_calls(base) + i) != 0 {
+            var bits = castor_exchange(castor_segment_calls(base) + i, 0)
+            while bits != 0 {
+                body(UInt32(i * 64 + bits.trailingZeroBitCount))
+                bits &= bits - 1
+            }
+        }
     }
 
     func stop(_ reason: UInt32) {

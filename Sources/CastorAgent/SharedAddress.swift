@@ -71,9 +71,10 @@ struct SharedAddress {
 
     /// "This address is at this machine", once asked for and once told, which between them all neighbours believe.
     private func announce(on index: UInt32) throws(Failure) {
-        let link = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), Int32(SharedAddress.arp))
+        let link = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard link >= 0 else { throw failure("a packet socket") }
-        defer { close(link) }
+        // The kernel waits, some ten milliseconds, until nobody can be using a packet socket any more.
+        defer { Thread.start { close(link) } }
         var size = socklen_t(SharedAddress.placeLength)
         var own = place(index, hardware: [])
         let isBound = own.withUnsafeMutableBytes {

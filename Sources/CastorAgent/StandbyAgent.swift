@@ -163,7 +163,7 @@ final class StandbyAgent {
             switch segment.state(ring) {
             case CASTOR_RING_DONE:
                 done[ring.pointee.stream] = ring.pointee.events
-                segment.free(ring)
+                segment.free(ring, i)
                 moved += 1
             case CASTOR_RING_LIVE:
                 let stream = ring.pointee.stream

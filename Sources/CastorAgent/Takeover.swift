@@ -78,7 +78,9 @@ struct Takeover {
             do throws(TCPFailure) {
                 let again = try Rebuild.run(
                     socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced,
-                    retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead)
+                    retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead,
+                    skips: !isClosed)
+                if !isClosed, let answer { skip(item, answer) }
                 try Rebuild.release(socket: item.socket)
                 sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
             } catch {
@@ -95,9 +97,19 @@ struct Takeover {
         return Int32(bitPattern: answer.acknowledged &- end) < 0
     }
 
+    /// The primary died in a call that sent: the client has more than is known here, and what it has the program does not send.
+    private func skip(_ item: Item, _ answer: Probe.Answer) {
+        let ahead = Int32(bitPattern: answer.acknowledged &- item.tcp.sent &- UInt32(truncatingIfNeeded: item.produced))
+        if ahead <= 0 { return }
+        castor_store(castor_connection_skip(item.connection), UInt64(ahead))
+        _ = castor_fetch_add32(castor_segment_skipping(segment.base), 1)
+    }
+
     /// The last bytes that the program sent, which the client may not have.
     private func sendAgain(_ item: Item, _ count: UInt64) {
         if count == 0 { return }
+        let room = SendBuffer(item.socket, atLeast: Int(count))
+        defer { room.restore() }
         let retained = UnsafeRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(item.index) * Int(CASTOR_RETAINED)
         var position = item.produced - count
         while position < item.produced {
@@ -108,6 +120,40 @@ struct Takeover {
             if sent < n { return note("a TCP connection is lost: the kernel does not take what is to be sent again") }
             position += UInt64(sent)
         }
+    }
+}
+
+/// A socket's room for what it sends, made larger for a while: what is to be sent again must fit at once.
+private struct SendBuffer {
+    private let socket: Int32
+    private let old: Int32
+    private let locks: Int32
+    // asm-generic/socket.h
+    private static let force: Int32 = 32  // SO_SNDBUFFORCE
+    private static let lock: Int32 = 72  // SO_BUF_LOCK: bit 0: the size was chosen by the program
+
+    /// The kernel counts its own overhead.
+    init(_ socket: Int32, atLeast count: Int) {
+        self.socket = socket
+        old = SendBuffer.get(socket, SO_SNDBUF)
+        locks = SendBuffer.get(socket, SendBuffer.lock)
+        SendBuffer.set(socket, SendBuffer.force, Int32(clamping: max(Int(old), 2 * count + 65536)))
+    }
+
+    func restore() {
+        if locks & 1 != 0 { SendBuffer.set(socket, SendBuffer.force, old / 2) }
+        SendBuffer.set(socket, SendBuffer.lock, locks)
+    }
+
+    private static func get(_ socket: Int32, _ name: Int32) -> Int32 {
+        var value: Int32 = 0
+        var size: socklen_t = 4
+        getsockopt(socket, SOL_SOCKET, name, &value, &size)
+        return value
+    }
+    private static func set(_ socket: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(socket, SOL_SOCKET, name, &value, 4)
     }
 }
 

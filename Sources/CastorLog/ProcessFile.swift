@@ -2,11 +2,11 @@
 import Glibc
 
 public enum ProcessFile {
-    /// Start time in clock ticks since boot (field 22); nil when there is no such process or it is a zombie (field 3).
+    /// Start time in clock ticks since boot (field 22); nil when there is no such process or it is a zombie (field 3). One
+    /// whose main thread has ended before others looks like a zombie, too, but has several threads (field 20).
     public static func startOfLiving(_ pid: UInt32) -> UInt64? {
-        guard let fields = fields("/proc/\(pid)/stat"), fields.count > 19, fields[0] != "Z", fields[0] != "X" else {
-            return nil
-        }
+        guard let fields = fields("/proc/\(pid)/stat"), fields.count > 19 else { return nil }
+        if fields[0] == "Z" || fields[0] == "X", fields[17] == "1" || fields[17] == "0" { return nil }
         return UInt64(fields[19])
     }
 

@@ -10,9 +10,11 @@ import CTSXShim
 enum Disturbance {
     static let chaos: UInt8 = 1
     static let commit: UInt8 = 2
+    static let skip: UInt8 = 4
 
     @_noLocks static func ofNewThread() -> UInt8 {
         (segment.pointee.chaos != 0 ? chaos : 0) | (segment.pointee.options & CASTOR_OPT_COMMIT != 0 ? commit : 0)
+            | (castor_load32(castor_segment_skipping(segment)) != 0 ? skip : 0)
     }
 }
 
@@ -57,6 +59,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
             let seen = castor_load(acknowledged)
             if seen >= line || castor_load32(castor_segment_committing(segment)) == 0 { break }
             failStop()
+            callAgent()
             wakeAgent()
             sleepOn(address(acknowledged), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
         }

@@ -107,6 +107,7 @@ enum Connections {
         c.pointee.consumed = 0
         c.pointee.produced = 0
         c.pointee.tcp = description(f).pointee
+        c.pointee.skip = 0
         c.pointee.cookie = isStandby ? cookie(fd) : 0
         castor_store32(castor_connection_state(c), CASTOR_CONNECTION_OPEN)
         changed(c)
@@ -200,6 +201,54 @@ enum Connections {
     @inline(never) @_noLocks static func countAgain(_ f: Frame) {
         if f.pointee.result > 0, direction(f) == .written, let c = find(f.pointee.a0) { retain(f, c) }
         count(f)
+    }
+
+    // MARK: - What has arrived already
+
+    /// The primary may have died in a call that sent, and the client have more than a standby knows of. The program, live now, makes
+    /// the call again: what has arrived is passed over.
+    @inline(never) @_noLocks static func skip(_ f: Frame) -> Bool {
+        guard Descriptors.kind(f.pointee.a0) == DescriptorKind.network, direction(f) == .written, let c = find(f.pointee.a0) else {
+            return false
+        }
+        let left = castor_load(castor_connection_skip(c))
+        let asked = length(f)
+        let n = min(left, asked)
+        if n == 0 { return false }
+        castor_store(castor_connection_skip(c), left &- n)
+        if left == n { _ = castor_fetch_add32(castor_segment_skipping(segment), UInt32.max) }
+        f.pointee.result = Int64(n)
+        if f.pointee.nr == UInt64(SYS_sendfile) { move(f.pointee.a1, f.pointee.a2, n) }
+        let isPlain = f.pointee.nr == UInt64(SYS_write) || f.pointee.nr == UInt64(SYS_sendto)
+        // Who does not mind to wait does not expect that a part is left.
+        if n < asked, isPlain, kernel(SYS_fcntl, f.pointee.a0, 3) & 0o4000 == 0 {  // F_GETFL, O_NONBLOCK
+            let flags = f.pointee.nr == UInt64(SYS_sendto) ? f.pointee.a3 : 0
+            let rest = kernel(SYS_sendto, f.pointee.a0, f.pointee.a1 &+ n, asked &- n, flags, 0, 0)
+            if rest > 0 { f.pointee.result &+= rest }
+        }
+        return true
+    }
+
+    /// Bytes that a call is to send.
+    @_noLocks private static func length(_ f: Frame) -> UInt64 {
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_writev: return total(f.pointee.a1, f.pointee.a2)
+        case SYS_sendmsg: return total(words(f.pointee.a1)[2], words(f.pointee.a1)[3])  // msg_iov, msg_iovlen
+        case SYS_sendfile: return f.pointee.a3
+        default: return f.pointee.a2
+        }
+    }
+    @_noLocks private static func total(_ vector: UInt64, _ count: UInt64) -> UInt64 {
+        var sum: UInt64 = 0
+        var i: UInt64 = 0
+        while i < count {
+            sum &+= words(vector &+ i &* 16)[1]
+            i &+= 1
+        }
+        return sum
+    }
+    @_noLocks private static func move(_ file: UInt64, _ offset: UInt64, _ n: UInt64) {
+        if offset == 0 { kernel(SYS_lseek, file, n, 1) } else { words(offset)[0] &+= n }
     }
 
     // MARK: - What may have to be sent again

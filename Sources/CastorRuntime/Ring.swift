@@ -78,10 +78,19 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         publish(upTo: pointee.tail &+ 1)
     }
 
-    /// A ring that fills between two of the agent's looks wakes it.
+    /// A parked ring calls the agent; one that fills between two of the agent's looks wakes it.
     @inline(never) @_noLocks private func kickAgent(_ line: UInt64) {
+        let wasParked = pointee.kick == 0
         pointee.kick = line &+ capacity / 4
-        wakeAgent()
+        callAgent()
+        if !wasParked { wakeAgent() }
+    }
+
+    /// Has the agent look at the ring at its next look at any, or at once when nothing else goes on.
+    @inline(never) @_noLocks func callAgent() {
+        let index = (address(self) &- address(segment) &- segment.pointee.rings_offset) / segment.pointee.ring_bytes
+        _ = castor_fetch_or(castor_segment_calls(segment) + Int(index / 64), 1 << (index % 64))
+        if castor_load32(agentSleeping) == CASTOR_AGENT_LISTENS { wakeAgent() }
     }
 
     @inline(never) @_noLocks func waitForRoom(from line: UInt64) -> Bool {
@@ -93,6 +102,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
                 castor_mode_set(CASTOR_MODE_OFF)
                 return false
             }
+            callAgent()
             wakeAgent()
             _ = castor_exchange32(producerWaiting, 1)
             if castor_load(castor_ring_head(self)) == head {
@@ -112,6 +122,9 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
 @inline(__always) var agentSleeping: UnsafeMutablePointer<UInt32> {
     castor_segment_agent_sleeping(segment)
 }
+
+@c @implementation @_noLocks
+func castor_call_agent(_ ring: Ring) { ring.callAgent() }
 
 @_noLocks func wakeAgent() {
     if castor_load32(agentSleeping) != 0, castor_exchange32(agentSleeping, 0) != 0 { wakeAll(address(agentSleeping)) }

@@ -210,6 +210,11 @@ func castor_syscall_exit(_ f: Frame) {
     }
     keepInput(f)
     stripMask(f)
+    if me.pointee.disturbed & Disturbance.skip != 0, Connections.skip(f) {
+        me.pointee.frame = nil
+        recordReturn(me, f, row)
+        return CASTOR_DONE
+    }
     ring.pointee.waiting = CASTOR_IN_CALL
     return CASTOR_EXECUTE
 }

@@ -13,7 +13,7 @@ import CTSXShim
         let state = castor_ring_state(ring)
         if castor_load32(state) == CASTOR_RING_FREE, castor_cas32(state, CASTOR_RING_FREE, CASTOR_RING_CLAIMED) != 0 {
             ring.pointee.mask = UInt64(s.pointee.ring_slots) &- 1
-            ring.pointee.kick = UInt64(s.pointee.ring_slots) / 4
+            ring.pointee.kick = 0  // the first event tells the agent of the ring
             ring.pointee.cached_head = 0
             ring.pointee.pending = 0
             ring.pointee.packed = 0
@@ -29,7 +29,11 @@ import CTSXShim
             let used = castor_segment_rings_used(s)
             while true {
                 let now = castor_load32(used)
-                if now > i || castor_cas32(used, now, i &+ 1) != 0 { break }
+                if now > i { break }
+                if castor_cas32(used, now, i &+ 1) != 0 {
+                    if i & 63 == 63 { wakeAgent() }  // threads come and go faster than it frees their rings
+                    break
+                }
             }
             // MADV_POPULATE_WRITE: the first lap must not pay a page fault for every 64 events. A part of the ring is
             // enough for short-lived threads.
@@ -155,6 +159,7 @@ func castor_attach_image(_ image: UnsafePointer<castor_image>) {
             image.pointee.borrowed == 0 || r.pointee.stream != image.pointee.parent
         {
             castor_store32(castor_ring_state(r), CASTOR_RING_DONE)
+            r.callAgent()
         }
         i &+= 1
     }
@@ -372,6 +377,7 @@ func castor_thread_released(_ thread: UInt64) {
     me.pointee.ring = nil
     if isReplaying { noteEnd(of: me.pointee.stream) }
     castor_store32(castor_ring_state(ring), CASTOR_RING_DONE)
+    ring.callAgent()
     rest(me)
     let live = castor_fetch_add32(liveWord, UInt32.max) &- 1
     if isReplaying {

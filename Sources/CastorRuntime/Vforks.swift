@@ -38,6 +38,7 @@ import CTSXShim
     let lender = castor_lender_at(me, me.pointee.vfork_depth)
     if let childs = me.pointee.ring, childs != lender.pointee.ring, childs.pointee.stream == lender.pointee.child {
         _ = castor_cas32(castor_ring_state(childs), CASTOR_RING_LIVE, CASTOR_RING_DONE)
+        childs.callAgent()
         castor_exec_done(lender.pointee.child)
     }
     if let childs = me.pointee.tables, childs != lender.pointee.tables { castor_tables_drop(childs) }

@@ -2,8 +2,8 @@ import CTSXShim
 import Glibc
 
 extension castor_tcp {
-    /// In network byte order; nil of a connection over IPv6. A program that listens to both protocols has IPv4 connections on IPv6
-    /// sockets, with mapped addresses.
+    /// In network byte order; nil of a connection over IPv6. A program that listens to both protocols has IPv4
+    /// connections on IPv6 sockets, with mapped addresses.
     var ipv4: (local: UInt32, peer: UInt32)? {
         switch Int32(family) {
         case AF_INET: return (castor_tcp.word(local, 0), castor_tcp.word(peer, 0))
@@ -68,7 +68,9 @@ struct SocketAddress {
     /// What `body` finds out: getsockname(2), getpeername(2).
     init?(_ body: (UnsafeMutablePointer<sockaddr>, inout socklen_t) -> Int32) {
         length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let code = withUnsafeMutableBytes(of: &storage) { body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!, &length) }
+        let code = withUnsafeMutableBytes(of: &storage) {
+            body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!, &length)
+        }
         guard code == 0 else { return nil }
     }
 

@@ -1,8 +1,9 @@
-/// The gate before the shared address: what of the kernel's own output may leave. See docs/FT-PROTOCOL.md, TCP, and Gate/gate.bpf.c.
+/// The gate before the shared address: what of the kernel's own output may leave. See docs/FT-PROTOCOL.md, TCP, and
+/// Gate/gate.bpf.c.
 ///
-/// It belongs to the interface, not to this process: when the process dies, the kernel goes on to enforce what was said last.
-/// All methods may be called by several threads; about one slot they are meant to come from one at a time. None blocks; those not said
-/// to be system calls are a few accesses to memory.
+/// It belongs to the interface, not to this process: when the process dies, the kernel goes on to enforce what was said
+/// last. All methods may be called by several threads; about one slot they are meant to come from one at a time. None
+/// blocks; those not said to be system calls are a few accesses to memory.
 import CBpf
 import CTSXShim
 import Glibc
@@ -29,12 +30,13 @@ public final class EgressGate: Sendable {
     nonisolated(unsafe) private let connections: UnsafeMutablePointer<castor_tcp>
     private let places = Mutex(SlotQueue(count: Int(CASTOR_GATE_FLOWS)))
 
-    /// Loads the BPF `object` and attaches it to what leaves by the Ethernet interface `device`, in the network namespace of the
-    /// calling thread. `address`: the shared address, IPv4, in network byte order.
+    /// Loads the BPF `object` and attaches it to what leaves by the Ethernet interface `device`, in the network
+    /// namespace of the calling thread. `address`: the shared address, IPv4, in network byte order.
     ///
-    /// The gate passes everything, for ever, at first. If a process that is no more left its gate for the address on the interface,
-    /// this one replaces it without a gap and goes on with its mode, its time and its `blockEnds`; its connections are forgotten.
-    /// A gate whose process lives is not replaced: TCPFailure, as without privilege, interface or BPF.
+    /// The gate passes everything, for ever, at first. If a process that is no more left its gate for the address on
+    /// the interface, this one replaces it without a gap and goes on with its mode, its time and its `blockEnds`; its
+    /// connections are forgotten. A gate whose process lives is not replaced: TCPFailure, as without privilege,
+    /// interface or BPF.
     public init(object path: String, device name: String, address: UInt32) throws(TCPFailure) {
         device = if_nametoindex(name)
         guard device != 0 else { throw TCPFailure("there is no network interface \(name)", code: ENODEV) }
@@ -42,6 +44,8 @@ public final class EgressGate: Sendable {
         owner = try GateOwner(address: address, device: device, named: name)
         raw = try RawSocket()
         try EgressGate.checkEthernet(name)
+        GateObject.silence()
+        try GateObject.prepare(device, named: name)
         let predecessor: castor_gate_control?
         (place, predecessor) = try GateObject.place(for: address, on: device, named: name)
         gate = try GateObject(path: path)
@@ -70,7 +74,9 @@ public final class EgressGate: Sendable {
         guard descriptor >= 0 else { throw TCPFailure("a socket") }
         defer { close(descriptor) }
         var request = ifreq()
-        withUnsafeMutableBytes(of: &request.ifr_ifrn.ifrn_name) { $0.copyBytes(from: name.utf8.prefix(Int(IFNAMSIZ) - 1)) }
+        withUnsafeMutableBytes(of: &request.ifr_ifrn.ifrn_name) {
+            $0.copyBytes(from: name.utf8.prefix(Int(IFNAMSIZ) - 1))
+        }
         guard ioctl(descriptor, UInt(SIOCGIFHWADDR), &request) == 0 else { throw TCPFailure("the interface \(name)") }
         let kind = request.ifr_ifru.ifru_hwaddr.sa_family  // ARPHRD_ETHER, ARPHRD_LOOPBACK
         guard kind == 1 || kind == 772 else {
@@ -78,7 +84,8 @@ public final class EgressGate: Sendable {
         }
     }
 
-    /// Takes the gate off the interface, which is open then. Several system calls.
+    /// Takes the gate off the interface, which is open then. Several system calls, by a thread of the same
+    /// network namespace as the one that made the gate.
     public func detach() throws(TCPFailure) { try GateObject.detach(from: device, named: deviceName, place: place) }
 
     // MARK: - All connections
@@ -86,30 +93,36 @@ public final class EgressGate: Sendable {
     public func setMode(_ mode: Mode) { castor_gate_store(&gate.control.pointee.mode, mode.rawValue) }
 
     /// Whether every FIN and RST is dropped, whatever the mode and the connection: a replica while it goes live.
-    public func blockEnds(_ isBlocking: Bool) { castor_gate_store(&gate.control.pointee.block_ends, isBlocking ? 1 : 0) }
+    public func blockEnds(_ isBlocking: Bool) {
+        castor_gate_store(&gate.control.pointee.block_ends, isBlocking ? 1 : 0)
+    }
 
-    /// Lets packets from the shared address, ARP included, leave until CLOCK_BOOTTIME is `until`, in nanoseconds; UInt64.max: for
-    /// ever. A time that is past closes at once.
+    /// Lets packets from the shared address, ARP included, leave until CLOCK_BOOTTIME is `until`, in nanoseconds;
+    /// UInt64.max: for ever. A time that is past closes at once.
     public func open(until: UInt64) { castor_gate_store_long(&gate.control.pointee.open_until, until) }
 
     // MARK: - One connection
 
-    /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to its `received` only. nil when
-    /// `CASTOR_GATE_FLOWS` connections are there, or when it is one over IPv6, of which the gate knows nothing. A few system calls.
+    /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to those `consumed` only.
+    /// nil when `CASTOR_GATE_FLOWS` connections are there, or when it is one over IPv6, of which the gate knows
+    /// nothing. A few system calls.
     ///
-    /// To be called before the program can have sent anything: until then the gate holds back what the kernel says for it.
-    public func add(_ tcp: castor_tcp) -> Slot? {
+    /// To be called before the program can have sent anything: until then the gate holds back what the kernel says for
+    /// it. A connection that is rebuilt has `consumed` and `produced` so many bytes, and is added before it is
+    /// released.
+    public func add(_ tcp: castor_tcp, consumed: UInt64 = 0, produced: UInt64 = 0) -> Slot? {
         guard let key = castor_gate_key(tcp) else { return nil }
         guard let index = places.withLock({ $0.take { forget($0) } }) else { return nil }
         connections[index] = tcp
+        let received = tcp.received.moved(by: consumed)
         let flow = gate.flows + index
         flow.pointee = castor_gate_flow()
-        flow.pointee.acknowledged = tcp.received
+        flow.pointee.acknowledged = received
         flow.pointee.scale = UInt32(tcp.receive_scale)
-        flow.pointee.track.sent = tcp.sent
-        flow.pointee.track.wanted = tcp.received
-        flow.pointee.track.told = tcp.received
-        flow.pointee.track.edge = tcp.received
+        flow.pointee.track.sent = tcp.sent.moved(by: produced)
+        flow.pointee.track.wanted = received
+        flow.pointee.track.told = received
+        flow.pointee.track.edge = received
         guard gate.slots.set(key, to: UInt32(index)) else {
             places.withLock { $0.give(index) }
             return nil
@@ -118,31 +131,37 @@ public final class EgressGate: Sendable {
         return Slot(index: index)
     }
 
-    /// What the gate saw of the connection before it was added: the client may wait for an acknowledgement that was dropped.
+    /// What the gate saw of the connection before it was added: the client may wait for an acknowledgement that was
+    /// dropped.
     private func adopt(_ key: castor_gate_key, _ flow: UnsafeMutablePointer<castor_gate_flow>) {
         guard let early = gate.early.value(key, initial: castor_gate_track()) else { return }
         gate.early.remove(key)
         // One of an older connection of the same addresses and ports may have been left there.
-        guard early.wanted.distance(after: flow.pointee.acknowledged) >= 0, early.sent == flow.pointee.track.sent else { return }
+        guard early.wanted.distance(after: flow.pointee.acknowledged) >= 0, early.sent == flow.pointee.track.sent else {
+            return
+        }
         let edge = early.wanted &+ early.edge << flow.pointee.scale
         flow.pointee.held &+= 1
         if flow.pointee.track.segments == 0 { flow.pointee.track.timestamp = early.timestamp }
         if flow.pointee.track.segments == 0 { flow.pointee.track.echo = early.echo }
         if edge.isAfter(flow.pointee.track.edge) { flow.pointee.track.edge = edge }
-        if early.wanted.isAfter(flow.pointee.track.wanted) { castor_gate_store(&flow.pointee.track.wanted, early.wanted) }
+        if early.wanted.isAfter(flow.pointee.track.wanted) {
+            castor_gate_store(&flow.pointee.track.wanted, early.wanted)
+        }
         if flow.pointee.track.segments == 0 { flow.pointee.track.segments = 1 }
     }
 
-    /// The client may be told that its bytes have arrived up to the sequence number `upTo`; an older number changes nothing.
-    /// Returns whether the client waits to be told: see `isAcknowledgementDue`.
+    /// The client may be told that its bytes have arrived up to the sequence number `upTo`; an older number changes
+    /// nothing. Returns whether the client waits to be told: see `isAcknowledgementDue`.
     @discardableResult public func acknowledge(_ slot: Slot, upTo: UInt32) -> Bool {
         let flow = gate.flows + slot.index
         if upTo.isAfter(flow.pointee.acknowledged) { castor_gate_store(&flow.pointee.acknowledged, upTo) }
         return isAcknowledgementDue(slot)
     }
 
-    /// Whether the gate held back an acknowledgement that may leave by now, at least in part, and that no later segment has told. Only
-    /// `sendAcknowledgement` makes good for it; what the program sends just now does, too, so ask after that was released.
+    /// Whether the gate held back an acknowledgement that may leave by now, at least in part, and that no later segment
+    /// has told. Only `sendAcknowledgement` makes good for it; what the program sends just now does, too, so ask after
+    /// that was released.
     public func isAcknowledgementDue(_ slot: Slot) -> Bool {
         let flow = gate.flows + slot.index
         let told = castor_gate_load(&flow.pointee.track.told)
@@ -152,15 +171,15 @@ public final class EgressGate: Sendable {
     /// The connection may end: FIN and RST pass.
     public func allowEnd(_ slot: Slot) { castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END) }
 
-    /// The connection is over, or of no interest: whatever the kernel still says for it passes, its last acknowledgements, say, until
-    /// the slot is needed for another.
+    /// The connection is over, or of no interest: whatever the kernel still says for it passes, its last
+    /// acknowledgements, say, until the slot is needed for another.
     public func remove(_ slot: Slot) {
         castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END | CASTOR_GATE_OVER)
         places.withLock { $0.give(slot.index) }
     }
 
-    /// Tells the client what `acknowledge` allows, and the window that the kernel offers. False when the kernel has said nothing on the
-    /// connection yet, or does not take the packet. One system call.
+    /// Tells the client what `acknowledge` allows, and the window that the kernel offers. False when the kernel has
+    /// said nothing on the connection yet, or does not take the packet. One system call.
     @discardableResult public func sendAcknowledgement(_ slot: Slot) -> Bool {
         let flow = gate.flows + slot.index
         let tcp = connections[slot.index]
@@ -194,7 +213,8 @@ public final class EgressGate: Sendable {
     public var counts: Counts {
         let control = gate.control.pointee
         return Counts(
-            packets: control.packets, late: control.late, ends: control.ends, unknown: control.unknown, malformed: control.malformed)
+            packets: control.packets, late: control.late, ends: control.ends, unknown: control.unknown,
+            malformed: control.malformed)
     }
 
     /// What the gate counted of one connection, in segments.

@@ -1,5 +1,5 @@
-/// The gate as the kernel sees it: a BPF object (libbpf) whose maps are memory of this process, too, and its place among an
-/// interface's classifiers.
+/// The gate as the kernel sees it: a BPF object (libbpf) whose maps are memory of this process, too, and its place
+/// among an interface's classifiers.
 import CBpf
 import Glibc
 
@@ -10,9 +10,10 @@ struct GateObject: @unchecked Sendable {
     private let object: OpaquePointer
     private let program: Int32
 
+    /// libbpf writes to standard error otherwise; what matters of that is the error number.
+    static func silence() { _ = libbpf_set_print(nil) }
+
     init(path: String) throws(TCPFailure) {
-        // Its words go to standard error otherwise; what matters of them is the error number.
-        _ = libbpf_set_print(nil)
         guard let object = bpf_object__open(path) else { throw TCPFailure("the gate \(path) cannot be read") }
         do throws(TCPFailure) {
             guard bpf_object__load(object) == 0 else { throw TCPFailure("the kernel does not take the gate \(path)") }
@@ -20,8 +21,11 @@ struct GateObject: @unchecked Sendable {
                 throw TCPFailure("\(path) is no gate of this version")
             }
             self.program = bpf_program__fd(program)
-            slots = try Map(object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
-            early = try Map(object, "gate_early", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<castor_gate_track>.size)
+            slots = try Map(
+                object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
+            early = try Map(
+                object, "gate_early", key: MemoryLayout<castor_gate_key>.size,
+                value: MemoryLayout<castor_gate_track>.size)
             control = try GateObject.memory(of: object, "gate_control", count: 1)
             flows = try GateObject.memory(of: object, "gate_flows", count: Int(CASTOR_GATE_FLOWS))
         } catch {
@@ -66,8 +70,11 @@ struct GateObject: @unchecked Sendable {
         func remove(_ key: castor_gate_key) { withUnsafePointer(to: key) { _ = bpf_map_delete_elem(descriptor, $0) } }
     }
 
-    private static func memory<T>(of object: OpaquePointer, _ name: String, count: Int) throws(TCPFailure) -> UnsafeMutablePointer<T> {
-        guard let map = bpf_object__find_map_by_name(object, name), Int(bpf_map__value_size(map)) == MemoryLayout<T>.stride,
+    private static func memory<T>(of object: OpaquePointer, _ name: String, count: Int) throws(TCPFailure)
+        -> UnsafeMutablePointer<T>
+    {
+        guard let map = bpf_object__find_map_by_name(object, name),
+            Int(bpf_map__value_size(map)) == MemoryLayout<T>.stride,
             Int(bpf_map__max_entries(map)) == count
         else { throw TCPFailure("the gate has no memory \(name) of this version") }
         let start = mmap(nil, length(of: T.self, count), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0)
@@ -88,7 +95,8 @@ struct GateObject: @unchecked Sendable {
 
     private static func hook(_ device: UInt32) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
-        hook.sz = Int(CASTOR_TC_HOOK_SIZE)
+        // To the end of the last field: behind it, copies made by Swift need not have the zeros that libbpf asks for.
+        hook.sz = MemoryLayout.offset(of: \bpf_tc_hook.parent)! + MemoryLayout<UInt32>.size
         hook.ifindex = Int32(device)
         hook.attach_point = BPF_TC_EGRESS
         return hook
@@ -96,7 +104,7 @@ struct GateObject: @unchecked Sendable {
 
     private static func options(place: UInt32) -> bpf_tc_opts {
         var options = bpf_tc_opts()
-        options.sz = Int(CASTOR_TC_OPTS_SIZE)
+        options.sz = MemoryLayout.offset(of: \bpf_tc_opts.priority)! + MemoryLayout<UInt32>.size
         options.handle = 1
         options.priority = place
         return options
@@ -105,20 +113,27 @@ struct GateObject: @unchecked Sendable {
     /// Attaches the gate, in the place of one of the same address if there is one; returns the place.
     func attach(to device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
         var hook = GateObject.hook(device)
-        let code = bpf_tc_hook_create(&hook)
-        guard code == 0 || code == -EEXIST else { throw TCPFailure("a classifier on \(name)", code: -code) }
         var options = GateObject.options(place: place)
         options.prog_fd = program
         options.flags = BPF_TC_F_REPLACE.rawValue
         let attached = bpf_tc_attach(&hook, &options)
-        guard attached == 0 else { throw TCPFailure("the gate on \(name)", code: -attached) }
+        guard attached == 0 else { throw TCPFailure("attaching the gate to \(name)", code: -attached) }
     }
 
     static func detach(from device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
         var hook = hook(device)
         var options = options(place: place)
         let code = bpf_tc_detach(&hook, &options)
-        guard code == 0 || code == -ENOENT || code == -ENODEV else { throw TCPFailure("the gate on \(name)", code: -code) }
+        guard code == 0 || code == -ENOENT || code == -ENODEV else {
+            throw TCPFailure("taking the gate off \(name)", code: -code)
+        }
+    }
+
+    /// Makes room for classifiers on what leaves by the interface; there may be some.
+    static func prepare(_ device: UInt32, named name: String) throws(TCPFailure) {
+        var hook = hook(device)
+        let code = bpf_tc_hook_create(&hook)
+        guard code == 0 || code == -EEXIST else { throw TCPFailure("a classifier on \(name)", code: -code) }
     }
 
     /// Where on the interface a gate of this address stands, and what it was told; or where there is room for one.

@@ -18,7 +18,9 @@ final class GateOwner: Sendable {
         guard isBound else {
             let code = errno
             close(descriptor)
-            if code == EADDRINUSE { throw TCPFailure("a process that is alive has its gate for this address on \(name)", code: code) }
+            if code == EADDRINUSE {
+                throw TCPFailure("a process that is alive has its gate for this address on \(name)", code: code)
+            }
             throw TCPFailure("the gate's name", code: code)
         }
     }

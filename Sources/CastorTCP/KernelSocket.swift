@@ -1,5 +1,5 @@
-/// The options by which a socket's connection is taken out and put in: TCP_REPAIR and what goes with it (tcp(7) has it not; CRIU's
-/// libsoccr, and net/ipv4/tcp.c).
+/// The options by which a socket's connection is taken out and put in: TCP_REPAIR and what goes with it (tcp(7) has it
+/// not; CRIU's libsoccr, and net/ipv4/tcp.c).
 import CTSXShim
 import Glibc
 
@@ -9,7 +9,8 @@ struct KernelSocket {
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     enum Option {
-        static let maximumSegment: Int32 = 2, info: Int32 = 11, repair: Int32 = 19, repairQueue: Int32 = 20, queueSequence: Int32 = 21,
+        static let maximumSegment: Int32 = 2, info: Int32 = 11, repair: Int32 = 19, repairQueue: Int32 = 20,
+            queueSequence: Int32 = 21,
             repairOptions: Int32 = 22, timestamp: Int32 = 24, repairWindow: Int32 = 29
     }
 
@@ -20,7 +21,11 @@ struct KernelSocket {
         case offSilently = -1
     }
 
-    enum Queue: UInt32 { case none = 0, receive = 1, send = 2 }
+    enum Queue: UInt32 {
+        case none = 0
+        case receive = 1
+        case send = 2
+    }
 
     func setRepair(_ repair: Repair) throws(TCPFailure) { try set(Option.repair, repair.rawValue, "TCP_REPAIR") }
 
@@ -28,12 +33,18 @@ struct KernelSocket {
 
     // MARK: - Any option of a fixed size
 
-    func set<T: BitwiseCopyable>(_ option: Int32, _ value: T, _ name: String, level: Int32 = Int32(IPPROTO_TCP)) throws(TCPFailure) {
-        let code = withUnsafeBytes(of: value) { setsockopt(descriptor, level, option, $0.baseAddress, socklen_t($0.count)) }
+    func set<T: BitwiseCopyable>(_ option: Int32, _ value: T, _ name: String, level: Int32 = Int32(IPPROTO_TCP))
+        throws(TCPFailure)
+    {
+        let code = withUnsafeBytes(of: value) {
+            setsockopt(descriptor, level, option, $0.baseAddress, socklen_t($0.count))
+        }
         guard code == 0 else { throw TCPFailure("setting \(name) of a socket") }
     }
 
-    func get<T: BitwiseCopyable>(_ option: Int32, _ initial: T, _ name: String, level: Int32 = Int32(IPPROTO_TCP)) throws(TCPFailure) -> T {
+    func get<T: BitwiseCopyable>(_ option: Int32, _ initial: T, _ name: String, level: Int32 = Int32(IPPROTO_TCP))
+        throws(TCPFailure) -> T
+    {
         var value = initial
         var length = socklen_t(MemoryLayout<T>.size)
         let code = withUnsafeMutableBytes(of: &value) { getsockopt(descriptor, level, option, $0.baseAddress, &length) }

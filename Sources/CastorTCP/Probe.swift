@@ -1,8 +1,8 @@
-/// Asks clients how far their connections are: each is sent one byte that it has received long ago, which every TCP answers at once
-/// with an acknowledgement (RFC 9293 section 3.10.7.4), and so without a change to the connection.
+/// Asks clients how far their connections are: each is sent one byte that it has received long ago, which every TCP
+/// answers at once with an acknowledgement (RFC 9293 section 3.10.7.4), and so without a change to the connection.
 ///
-/// The machine must have the shared address and be known to the clients' neighbours as its owner, and a gate must hold back the RSTs
-/// that the kernel has for the answers (`EgressGate.blockEnds`).
+/// The machine must have the shared address and be known to the clients' neighbours as its owner, and a gate must hold
+/// back the RSTs that the kernel has for the answers (`EgressGate.blockEnds`).
 import CBpf
 import CTSXShim
 import Glibc
@@ -23,9 +23,10 @@ public enum Probe {
         }
     }
 
-    /// Asks all clients, those that do not answer several times, until all have answered or `milliseconds` have passed. Bytes that the
-    /// program has read and written, and how many of those last written the client may not have acknowledged: `consumed`, `produced`,
-    /// `retained`. The answers are in the connections' order; nil: none came, or it is a connection over IPv6.
+    /// Asks all clients, those that do not answer several times, until all have answered or `milliseconds` have passed.
+    /// Bytes that the program has read and written, and how many of those last written the client may not have
+    /// acknowledged: `consumed`, `produced`, `retained`. The answers are in the connections' order; nil: none came, or
+    /// it is a connection over IPv6.
     public static func run(_ connections: [Connection], milliseconds: Int) throws(TCPFailure) -> [Answer?] {
         var answers = [Answer?](repeating: nil, count: connections.count)
         var waiting: [Key: Int] = [:]
@@ -58,7 +59,7 @@ public enum Probe {
     }
 
     /// Nanoseconds until who has not answered is asked again.
-    private static let firstPatience = 5_000_000, longestPatience = 80_000_000
+    private static let firstPatience = 5_000_000, longestPatience = 20_000_000
 
     private struct Key: Hashable { let peer: UInt32, ports: UInt32 }
 
@@ -75,16 +76,18 @@ public enum Probe {
 
     /// The first byte that the client may not have acknowledged.
     static func base(_ connection: Connection) -> UInt32 {
-        connection.tcp.sent.advanced(by: connection.produced - min(connection.produced, connection.retained))
+        connection.tcp.sent.moved(by: connection.produced - min(connection.produced, connection.retained))
     }
 
     static func question(to connection: Connection) -> Segment? {
         let tcp = connection.tcp
         // A client may take the window for true: a few segments, until the connection itself says more.
-        let window = UInt16(clamping: max(1, 4 * tcp.mss >> UInt32(tcp.receive_scale)))
-        // A clock that stands cannot make the client refuse what the connection sends later; it answers to one that is behind, too.
+        let window = UInt16(clamping: max(1, (4 * tcp.mss) >> UInt32(tcp.receive_scale)))
+        // A clock that stands cannot make the client refuse what the connection sends later; it answers to one that is
+        // behind, too.
         var segment = Segment(
-            tcp, sequence: base(connection) &- 1, acknowledged: tcp.received.advanced(by: connection.consumed), window: window,
+            tcp, sequence: base(connection) &- 1, acknowledged: tcp.received.moved(by: connection.consumed),
+            window: window,
             timestamps: tcp.hasTimestamps ? (tcp.timestamp, 0) : nil)
         segment?.hasByte = true
         return segment
@@ -127,7 +130,8 @@ private final class Listener {
         var filter = Listener.filter(addresses)
         let isFiltering = filter.withUnsafeMutableBufferPointer { filter in
             var program = sock_fprog(len: UInt16(filter.count), filter: filter.baseAddress)
-            return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size)) == 0
+            return setsockopt(
+                descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size)) == 0
         }
         guard isFiltering else { throw TCPFailure("the filter of a packet socket") }
         var place = sockaddr_ll()
@@ -142,13 +146,26 @@ private final class Listener {
     }
 
     deinit {
-        close(descriptor)
         packet.deallocate()
+        // The kernel waits more than ten milliseconds before it lets a packet socket go: clients need not.
+        var thread = pthread_t()
+        let argument = UnsafeMutableRawPointer(bitPattern: Int(descriptor))
+        let code = pthread_create(
+            &thread, nil,
+            {
+                close(Int32(Int(bitPattern: $0)))
+                return nil
+            }, argument)
+        if code == 0 { pthread_detach(thread) } else { close(descriptor) }
     }
 
-    /// Takes TCP to one of the addresses, as long as there are few enough of them to compare; classic BPF over the IPv4 header.
+    /// Takes TCP to one of the addresses, as long as there are few enough of them to compare; classic BPF over the IPv4
+    /// header.
     private static func filter(_ addresses: Set<UInt32>) -> [sock_filter] {
-        let load = UInt16(BPF_LD | BPF_ABS), byte = UInt16(BPF_B), word = UInt16(BPF_W), equal = UInt16(BPF_JMP | BPF_JEQ)
+        let load = UInt16(BPF_LD | BPF_ABS)
+        let byte = UInt16(BPF_B)
+        let word = UInt16(BPF_W)
+        let equal = UInt16(BPF_JMP | BPF_JEQ)
         let take = sock_filter(code: UInt16(BPF_RET), jt: 0, jf: 0, k: UInt32(length))
         let drop = sock_filter(code: UInt16(BPF_RET), jt: 0, jf: 0, k: 0)
         var filter = [

@@ -16,7 +16,8 @@ final class RawSocket: Sendable {
     func send(_ segment: Segment) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: Segment.longest, alignment: 4) { packet in
             let length = segment.write(to: packet)
-            return SocketAddress(segment.peer).with { sendto(descriptor, packet.baseAddress, length, 0, $0, $1) } == length
+            return SocketAddress(segment.peer).with { sendto(descriptor, packet.baseAddress, length, 0, $0, $1) }
+                == length
         }
     }
 }

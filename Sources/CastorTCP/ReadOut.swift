@@ -1,4 +1,5 @@
-/// Reads out of the kernel what a connection is rebuilt from, while nobody else uses the socket: threads that do would see errors.
+/// Reads out of the kernel what a connection is rebuilt from, while nobody else uses the socket: threads that do would
+/// see errors.
 import CTSXShim
 import Glibc
 
@@ -30,7 +31,9 @@ public enum ReadOut {
         repeat {
             end = try sequence(socket)
             var waiting: Int32 = 0
-            guard ioctl(socket.descriptor, UInt(FIONREAD), &waiting) == 0 else { throw TCPFailure("what a socket has received") }
+            guard ioctl(socket.descriptor, UInt(FIONREAD), &waiting) == 0 else {
+                throw TCPFailure("what a socket has received")
+            }
             state = try socket.get(KernelSocket.Option.info, state, "TCP_INFO")
             // A FIN takes one number, and is not counted as waiting.
             tcp.received = end &- UInt32(waiting) &- (state.state == ConnectionState.closeWait ? 1 : 0)
@@ -40,7 +43,8 @@ public enum ReadOut {
         tcp.mss = try socket.get(KernelSocket.Option.maximumSegment, UInt32(0), "TCP_MAXSEG")
         tcp.timestamp = try socket.get(KernelSocket.Option.timestamp, UInt32(0), "TCP_TIMESTAMP")
         tcp.options =
-            (state.hasSelectiveAcknowledgements ? CASTOR_TCP_SACK : 0) | (state.hasTimestamps ? CASTOR_TCP_TIMESTAMPS : 0)
+            (state.hasSelectiveAcknowledgements ? CASTOR_TCP_SACK : 0)
+            | (state.hasTimestamps ? CASTOR_TCP_TIMESTAMPS : 0)
             | (state.hasScales ? CASTOR_TCP_SCALES : 0)
         (tcp.send_scale, tcp.receive_scale) = (state.sendScale, state.receiveScale)
         guard let local = SocketAddress({ getsockname(socket.descriptor, $0, &$1) }),

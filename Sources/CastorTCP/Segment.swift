@@ -1,4 +1,5 @@
-/// A TCP segment that the kernel does not send: an IPv4 packet for a raw socket, and what is read out of one that came in.
+/// A TCP segment that the kernel does not send: an IPv4 packet for a raw socket, and what is read out of one that came
+/// in.
 import CTSXShim
 import Glibc
 
@@ -25,7 +26,8 @@ struct Segment {
         self.timestamps = timestamps
     }
 
-    /// Writes the packet into at least `longest` bytes and returns its length. The kernel fills in what else IPv4 needs.
+    /// Writes the packet into at least `longest` bytes and returns its length. The kernel fills in what else IPv4
+    /// needs.
     func write(to packet: UnsafeMutableRawBufferPointer) -> Int {
         let header = timestamps == nil ? 20 : 32
         let length = header + (hasByte ? 1 : 0)
@@ -55,8 +57,11 @@ struct Segment {
 
     /// RFC 9293 section 3.1, over a sum that does not depend on the byte order (RFC 1071).
     private func checksum(_ tcp: UnsafeRawBufferPointer, length: Int) -> UInt16 {
-        var sum = UInt64(local) + UInt64(peer) + UInt64(UInt16(length).bigEndian) + UInt64(UInt16(IPPROTO_TCP).bigEndian)
-        for offset in stride(from: 0, to: length - 1, by: 2) { sum += UInt64(tcp.loadUnaligned(fromByteOffset: offset, as: UInt16.self)) }
+        var sum =
+            UInt64(local) + UInt64(peer) + UInt64(UInt16(length).bigEndian) + UInt64(UInt16(IPPROTO_TCP).bigEndian)
+        for offset in stride(from: 0, to: length - 1, by: 2) {
+            sum += UInt64(tcp.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+        }
         if length % 2 == 1 { sum += UInt64(tcp[length - 1]) }
         while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
         return ~UInt16(sum)
@@ -83,7 +88,9 @@ struct ReceivedSegment {
         let start = Int(packet[0] & 15) * 4
         guard start >= 20, packet.count >= start + 20 else { return nil }
         let tcp = UnsafeRawBufferPointer(rebasing: packet[start...])
-        guard tcp[13] & (Segment.Flags.ack | Segment.Flags.syn | Segment.Flags.rst) == Segment.Flags.ack else { return nil }
+        guard tcp[13] & (Segment.Flags.ack | Segment.Flags.syn | Segment.Flags.rst) == Segment.Flags.ack else {
+            return nil
+        }
         peer = packet.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
         peerPort = tcp.loadUnaligned(fromByteOffset: 0, as: UInt16.self)
         localPort = tcp.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
@@ -99,7 +106,8 @@ struct ReceivedSegment {
             switch tcp[place] {
             case 0: return nil
             case 1: place += 1
-            case 8 where place + 10 <= end: return tcp.loadUnaligned(fromByteOffset: place + 6, as: UInt32.self).bigEndian
+            case 8 where place + 10 <= end:
+                return tcp.loadUnaligned(fromByteOffset: place + 6, as: UInt32.self).bigEndian
             default:
                 guard place + 1 < end, tcp[place + 1] >= 2 else { return nil }
                 place += Int(tcp[place + 1])

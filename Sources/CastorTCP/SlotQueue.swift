@@ -1,5 +1,5 @@
-/// The numbers of free slots, of which the one given back longest ago is taken first: the kernel may still be at work with those of a
-/// moment ago.
+/// The numbers of free slots, of which the one given back longest ago is taken first: the kernel may still be at work
+/// with those of a moment ago.
 struct SlotQueue {
     private let count: Int
     /// Slots from here on were never taken.

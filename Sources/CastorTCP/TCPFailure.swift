@@ -9,7 +9,8 @@ public struct TCPFailure: Error, CustomStringConvertible, Sendable {
     /// With the reason: `errno`, unless another error number is given.
     init(_ what: String, code: Int32 = errno) {
         switch code {
-        case EPERM, EACCES: description = "\(what): no privilege (CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, or root, are needed)"
+        case EPERM, EACCES:
+            description = "\(what): no privilege (CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, or root, are needed)"
         default: description = "\(what): \(String(cString: strerror(code)))"
         }
     }

@@ -14,12 +14,12 @@ final class Session {
     private let bytes: Int
 
     static let ringSlots = 65536
-    static let rings = 4096
+    static let rings = Int(CASTOR_RINGS)
 
     /// `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `retains`: with room for what a
     /// standby may have to send again.
     init(mode: UInt32, shares: Bool = true, retains: Bool = false) throws {
-        let versions = 4096
+        let versions = Int(CASTOR_SEGMENT_HEADER)
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let connections = progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride

@@ -10,7 +10,7 @@ import Testing
         #expect(MemoryLayout<castor_ring>.size == 192)
         #expect(MemoryLayout<castor_ring>.size <= Int(CASTOR_RING_HEADER))
         #expect(MemoryLayout<castor_report>.size == 24 + 128 + 48 + 240)
-        #expect(MemoryLayout<castor_segment>.size <= 4096)
+        #expect(MemoryLayout<castor_segment>.size <= Int(CASTOR_SEGMENT_HEADER))
         #expect(MemoryLayout<castor_frame>.size == 224)
         #expect(MemoryLayout<castor_action>.size == 32)
         #expect(MemoryLayout<castor_turn>.size == 24)

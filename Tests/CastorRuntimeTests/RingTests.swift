@@ -248,6 +248,57 @@ extension RuntimeTests {
                 #expect(castor_load32(sleeping) == 0)
             }
         }
+
+        /// Parked by the agent, which sleeps or not.
+        @Test func aParkedRingCallsOnce() {
+            let segment = TestSegment(slots: Self.slots)
+            let calls = castor_segment_calls(segment.header)
+            let sleeping = castor_segment_agent_sleeping(segment.header)
+            segment.attached(3) { ring in
+                ring.publishEvent()
+                #expect(calls[0] == 0, "a ring that is looked at need not call")
+                for state in [CASTOR_AGENT_AWAKE, CASTOR_AGENT_NAPS, CASTOR_AGENT_LISTENS] {
+                    castor_store(castor_ring_kick(ring), 0)
+                    castor_store32(sleeping, state)
+                    ring.publishEvent()
+                    #expect(calls[0] == 1 << 3)
+                    #expect(castor_load32(sleeping) == (state == CASTOR_AGENT_LISTENS ? CASTOR_AGENT_AWAKE : state))
+                    castor_store(calls, 0)
+                    castor_store32(sleeping, CASTOR_AGENT_LISTENS)
+                    ring.publishEvent()
+                    #expect(calls[0] == 0 && castor_load32(sleeping) == CASTOR_AGENT_LISTENS, "called again")
+                }
+            }
+        }
+
+        @Test func smallEventsCallWhenTheirLineIsFull() {
+            let segment = TestSegment(slots: Self.slots)
+            let calls = castor_segment_calls(segment.header)
+            segment.attached(1) { ring in
+                castor_store(castor_ring_kick(ring), 0)
+                for _ in 0..<4 {
+                    #expect(ring.makeRoom(small: 16))
+                    castor_pack(ring, 0, 1, 1, 0x1000, 0, 0, 0)
+                    #expect(calls[0] == 0)
+                }
+                #expect(ring.makeRoom(small: 16))
+                #expect(calls[0] == 1 << 1)
+            }
+        }
+
+        /// Rings of ended threads are freed before there are many.
+        @Test func aThreadThatEndsCalls() {
+            let segment = TestSegment(slots: Self.slots)
+            let calls = castor_segment_calls(segment.header)
+            segment.attached(2) { ring in
+                castor_store32(castor_segment_agent_sleeping(segment.header), CASTOR_AGENT_LISTENS)
+                castor_process_now().pointee.live += 1
+                leaveThread(castor_me())
+                #expect(castor_load32(castor_ring_state(ring)) == CASTOR_RING_DONE)
+                #expect(calls[0] == 1 << 2)
+                #expect(segment.header.pointee.agent_sleeping == CASTOR_AGENT_AWAKE)
+            }
+        }
     }
 
     @Suite struct RingConsumerTests {

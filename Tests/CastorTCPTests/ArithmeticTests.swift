@@ -7,7 +7,8 @@ import Testing
 /// Sequence numbers, timestamps and checksums around 2^32.
 @Suite struct ArithmeticTests {
     private func connection(
-        received: UInt32 = 0, sent: UInt32 = 0, options: UInt8 = CASTOR_TCP_SACK | CASTOR_TCP_TIMESTAMPS | CASTOR_TCP_SCALES
+        received: UInt32 = 0, sent: UInt32 = 0,
+        options: UInt8 = CASTOR_TCP_SACK | CASTOR_TCP_TIMESTAMPS | CASTOR_TCP_SCALES
     ) -> castor_tcp {
         var tcp = castor_tcp()
         tcp.family = UInt8(AF_INET)
@@ -21,7 +22,9 @@ import Testing
         return tcp
     }
 
-    private func answer(_ acknowledged: UInt32) -> Probe.Answer { .init(acknowledged: acknowledged, window: 1 << 16, timestampEcho: 7) }
+    private func answer(_ acknowledged: UInt32) -> Probe.Answer {
+        .init(acknowledged: acknowledged, window: 1 << 16, timestampEcho: 7)
+    }
 
     @Test(arguments: [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ff00, 0xffff_ffff] as [UInt32])
     func numbersGoRound(_ start: UInt32) {
@@ -30,8 +33,8 @@ import Testing
             #expect((start &+ step).isAfter(start) && !start.isAfter(start &+ step))
             #expect(start.distance(after: start &+ step) == -Int32(step))
         }
-        #expect(start.advanced(by: 1 << 32) == start)
-        #expect(start.advanced(by: 5 << 32 + 3) == start &+ 3)
+        #expect(start.moved(by: 1 << 32) == start)
+        #expect(start.moved(by: 5 << 32 + 3) == start &+ 3)
     }
 
     /// Whatever the initial numbers are, and however many times they went round.
@@ -39,7 +42,7 @@ import Testing
     func connectionsGoOnWhereTheClientIs(_ initial: UInt32, _ before: UInt64) {
         let tcp = connection(received: initial &+ 77, sent: initial)
         let produced = before + 1000
-        let end = initial.advanced(by: produced)
+        let end = initial.moved(by: produced)
         func position(_ answer: Probe.Answer?, retained: UInt64 = 200) -> Rebuild.Position {
             Rebuild.Position(tcp, consumed: before + 5, produced: produced, retained: retained, answer: answer)
         }
@@ -48,8 +51,10 @@ import Testing
         // More than the replay has produced: it will come to it.
         #expect(position(answer(end &+ 4000)).again == 0 && position(answer(end &+ 4000)).send == end)
         #expect(position(nil).again == 200 && position(nil).send == end &- 200)
-        #expect(position(nil, retained: produced + 1).again == produced && position(nil, retained: produced + 1).send == initial)
-        #expect(position(nil).receive == (initial &+ 82).advanced(by: before))
+        #expect(
+            position(nil, retained: produced + 1).again == produced
+                && position(nil, retained: produced + 1).send == initial)
+        #expect(position(nil).receive == (initial &+ 82).moved(by: before))
     }
 
     @Test(arguments: [0, 1, 1000, 0x7fff_ffff, 0xffff_d000, 0xffff_fffc, 0xffff_ffff] as [UInt32])
@@ -88,7 +93,8 @@ import Testing
         for timestamps in [nil, (UInt32(0xdead_beef), UInt32(1))] {
             for hasByte in [false, true] {
                 var segment = try #require(
-                    Segment(connection(), sequence: 0xfedc_ba98, acknowledged: 7, window: 0x8001, timestamps: timestamps))
+                    Segment(
+                        connection(), sequence: 0xfedc_ba98, acknowledged: 7, window: 0x8001, timestamps: timestamps))
                 segment.hasByte = hasByte
                 var bytes = segment.bytes
                 let length = bytes.count - 20
@@ -96,7 +102,9 @@ import Testing
                 if bytes.count % 2 == 1 { bytes.append(0) }
                 // Addresses and TCP as they are, and the rest of the pseudo-header.
                 var sum = 6 + length
-                for index in stride(from: 12, to: bytes.count, by: 2) { sum += Int(bytes[index]) << 8 + Int(bytes[index + 1]) }
+                for index in stride(from: 12, to: bytes.count, by: 2) {
+                    sum += Int(bytes[index]) << 8 + Int(bytes[index + 1])
+                }
                 while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
                 #expect(sum == 0xffff)
             }
@@ -108,8 +116,12 @@ import Testing
         let plain = try #require(tcp.ipv4)
         tcp.family = UInt8(AF_INET6)
         #expect(tcp.ipv4 == nil)
-        withUnsafeMutableBytes(of: &tcp.local) { $0.copyBytes(from: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1]) }
-        withUnsafeMutableBytes(of: &tcp.peer) { $0.copyBytes(from: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 2]) }
+        withUnsafeMutableBytes(of: &tcp.local) {
+            $0.copyBytes(from: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1])
+        }
+        withUnsafeMutableBytes(of: &tcp.peer) {
+            $0.copyBytes(from: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 2])
+        }
         let mapped = try #require(tcp.ipv4)
         #expect(mapped == plain)
     }

@@ -1,9 +1,14 @@
-/// Three machines on one network, as namespaces of this one: a client, a primary and a replica. Needs root; they go away with the
-/// object. Sockets stay in the namespace in which they were made, so that one process has ends on all of them.
+/// Three machines on one network, as namespaces of this one: a client, a primary and a replica. Needs root; they go
+/// away with the object. Sockets stay in the namespace in which they were made, so that one process has ends on all of
+/// them.
 import CTSXShim
 import Foundation
+import Testing
 
 @testable import CastorTCP
+
+/// The suites that need them, one after the other: some measure.
+@Suite(.serialized, .enabled(if: Machines.areAllowed)) enum KernelTests {}
 
 final class Machines: Sendable {
     static let areAllowed = geteuid() == 0
@@ -35,7 +40,9 @@ final class Machine: Sendable {
     fileprivate init(_ namespace: String, address: String, network: String, port: String) throws {
         self.namespace = namespace
         try command("ip", "netns", "add", namespace)
-        try command("ip", "-n", namespace, "link", "add", Machine.device, "type", "veth", "peer", "name", port, "netns", network)
+        try command(
+            "ip", "-n", namespace, "link", "add", Machine.device, "type", "veth", "peer", "name", port, "netns", network
+        )
         try command("ip", "-n", network, "link", "set", port, "master", "bridge", "up")
         try command("ip", "-n", namespace, "addr", "add", "\(address)/24", "dev", Machine.device)
         try command("ip", "-n", namespace, "link", "set", Machine.device, "up")
@@ -91,7 +98,9 @@ final class Machine: Sendable {
             withUnsafeBytes(of: if_nametoindex(Machine.device)) { place += $0 }
             place += [UInt8](repeating: 0, count: 12)
             let sent = place.withUnsafeBytes {
-                sendto(socket, frame, frame.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, socklen_t($0.count))
+                sendto(
+                    socket, frame, frame.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!,
+                    socklen_t($0.count))
             }
             guard sent == frame.count else { throw Failure("announcing: \(String(cString: strerror(errno)))") }
         }
@@ -101,7 +110,7 @@ final class Machine: Sendable {
         try within { try EgressGate(object: Machine.object, device: Machine.device, address: ipv4(Machines.shared)) }
     }
 
-    private static let object: String = {
+    static let object: String = {
         var path = URL(fileURLWithPath: #filePath)
         for _ in 0..<3 { path.deleteLastPathComponent() }
         return path.path + "/.build/release/castor-gate.bpf.o"
@@ -118,12 +127,17 @@ final class Machine: Sendable {
         var one: Int32 = 1
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
         let code = with(address, port) { bind(listener, $0, $1) }
-        guard code == 0, listen(listener, 1024) == 0 else { throw Failure("listen: \(String(cString: strerror(errno)))") }
+        guard code == 0, listen(listener, 1024) == 0 else {
+            throw Failure("listen: \(String(cString: strerror(errno)))")
+        }
         return listener
     }
 
-    func connection(to address: String, port: UInt16) throws -> Int32 {
+    /// Within `milliseconds`, if they are given.
+    func connection(to address: String, port: UInt16, milliseconds: Int = 0) throws -> Int32 {
         let descriptor = try tcpSocket()
+        var time = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         let code = with(address, port) { connect(descriptor, $0, $1) }
         guard code == 0 else {
             let code = errno
@@ -133,6 +147,36 @@ final class Machine: Sendable {
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), 1, &one, 4)  // TCP_NODELAY
         return descriptor
+    }
+}
+
+extension Machine {
+    /// The kernel computes the checksums of what leaves, and cuts segments, itself.
+    func withoutChecksumOffload() throws {
+        try within {
+            let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+            defer { close(descriptor) }
+            var value: (command: UInt32, data: UInt32) = (0x17, 0)  // ETHTOOL_STXCSUM
+            var request = ifreq()
+            withUnsafeMutableBytes(of: &request.ifr_ifrn.ifrn_name) { $0.copyBytes(from: Machine.device.utf8) }
+            let code = withUnsafeMutablePointer(to: &value) {
+                request.ifr_ifru.ifru_data = UnsafeMutableRawPointer($0).assumingMemoryBound(to: CChar.self)
+                return ioctl(descriptor, 0x8946, &request)  // SIOCETHTOOL
+            }
+            guard code == 0 else {
+                throw Failure("no way to compute checksums here: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// Whether the address refuses a connection to a port where nobody listens, rather than to say nothing.
+    func reaches(_ address: String) -> Bool {
+        do {
+            // Not even what asks for the address waits for an earlier question.
+            try command("ip", "-n", namespace, "neigh", "flush", "dev", Machine.device)
+            close(try connection(to: address, port: 9, milliseconds: 300))
+            return true
+        } catch { return "\(error)".contains("refused") }
     }
 }
 

@@ -5,7 +5,7 @@ struct Pattern: Sendable {
     private static let period = 65521
     /// Twice, so that no piece of up to a period ends in the middle.
     private static let bytes: [UInt8] = {
-        let once = (0..<period).map { UInt8(truncatingIfNeeded: UInt32(truncatingIfNeeded: $0) &* 2_654_435_761 >> 24) }
+        let once = (0..<period).map { UInt8((UInt32($0) &* 2_654_435_761) >> 24) }
         return once + once
     }()
     static let longest = period
@@ -25,7 +25,10 @@ struct Pattern: Sendable {
         while done < bytes.count {
             let count = min(bytes.count - done, Pattern.longest)
             let start = start(position + UInt64(done))
-            guard Pattern.bytes.withUnsafeBytes({ memcmp($0.baseAddress! + start, bytes.baseAddress! + done, count) }) == 0 else {
+            guard
+                Pattern.bytes.withUnsafeBytes({ memcmp($0.baseAddress! + start, bytes.baseAddress! + done, count) })
+                    == 0
+            else {
                 return false
             }
             done += count

@@ -1,32 +1,65 @@
-"""A client of redis that knows every answer: tcp_load.py ADDRESS PORT CONNECTIONS REQUESTS [IDLE].
+"""A client of redis or memcached that knows every answer: tcp_load.py redis|memcached ADDRESS PORT CONNECTIONS REQUESTS [IDLE].
 
 Each connection has keys of its own, one request under way, and is never made anew: a connection that is reset, ends or is silent for
 20 s is a failure, and so is an answer that is not the one that its model of the keys has. IDLE further connections say nothing until
-the end, when each answers PING. Prints a line for every thousand answers and, at the end, the longest times without an answer."""
+the end, when each is answered. Prints a line for every thousand answers and, at the end, the longest times without an answer."""
 import random
 import selectors
 import socket
 import sys
 import time
 
-address, port, count, requests = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-idle_count = int(sys.argv[5]) if len(sys.argv) > 5 else 0
+protocol, address = sys.argv[1:3]
+port, count, requests, idle_count = (list(map(int, sys.argv[3:])) + [0])[:4]
 seed = random.randrange(1 << 32)
 chance = random.Random(seed)
 selector = selectors.DefaultSelector()
 answers, last, longest_silence = 0, time.monotonic(), 0.0
 
 
-def command(*words):
-    parts = [f"*{len(words)}\r\n".encode()]
-    for word in words:
-        word = word if isinstance(word, bytes) else str(word).encode()
-        parts.append(b"$%d\r\n%s\r\n" % (len(word), word))
-    return b"".join(parts)
+class Redis:
+    """Requests and what is answered, as bytes."""
+    ping = b"PING\r\n", b"+PONG\r\n"
+
+    @staticmethod
+    def words(*words):
+        return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+    def set(self, key, value):
+        return self.words(b"SET", key, value), b"+OK\r\n"
+
+    def get(self, key, value):
+        return self.words(b"GET", key), b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
+
+    def append(self, key, tail, old):
+        return self.words(b"APPEND", key, tail), b":%d\r\n" % (len(old or b"") + len(tail))
+
+    def add(self, key, number):
+        return self.words(b"INCR", key), b":%d\r\n" % number
 
 
-def bulk(value):
-    return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
+class Memcached:
+    """Such commands as the sample server knows, too."""
+    ping = b"get nothing\r\n", b"END\r\n"
+
+    @staticmethod
+    def store(word, key, value):
+        return b"%s %s 0 0 %d\r\n%s\r\n" % (word, key, len(value), value)
+
+    def set(self, key, value):
+        return self.store(b"set", key, value), b"STORED\r\n"
+
+    def get(self, key, value):
+        return b"get %s\r\n" % key, b"END\r\n" if value is None else b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key, len(value), value)
+
+    def append(self, key, tail, old):
+        return self.set(key, (old or b"") + tail)
+
+    def add(self, key, number):
+        return (b"incr %s 1\r\n" % key, b"%d\r\n" % number) if number > 1 else self.set(key, b"1")
+
+
+protocol = {"redis": Redis, "memcached": Memcached}[protocol]()
 
 
 class Client:
@@ -43,18 +76,17 @@ class Client:
         old = self.model.get(key)
         kind = chance.randrange(4)
         if kind == 0:
-            value = chance.randbytes(chance.choice((3, 30, 300, 3000, 30000)))
-            self.model[key] = value
-            return command("SET", key, value), b"+OK\r\n"
+            self.model[key] = value = chance.randbytes(chance.choice((3, 30, 300, 3000, 30000)))
+            return protocol.set(key, value)
         if kind == 1:
-            return command("GET", key), bulk(old)
+            return protocol.get(key, old)
         if kind == 2 and len(old or b"") < 60000:
             tail = chance.randbytes(17)
             self.model[key] = (old or b"") + tail
-            return command("APPEND", key, tail), b":%d\r\n" % len(self.model[key])
+            return protocol.append(key, tail, old)
         counter = key + b"n"
         self.model[counter] = self.model.get(counter, 0) + 1
-        return command("INCR", counter), b":%d\r\n" % self.model[counter]
+        return protocol.add(counter, self.model[counter])
 
     def ask(self):
         request, self.expected = self.choose()
@@ -105,8 +137,8 @@ while answers < requests:
         sys.exit(f"seed {seed}: a connection has had no answer for 20 s after {answers} answers")
 for client in idle:
     try:
-        client.socket.sendall(command("PING"))
-        if client.socket.recv(100) != b"+PONG\r\n":
+        client.socket.sendall(protocol.ping[0])
+        if client.socket.recv(100) != protocol.ping[1]:
             client.fail("an idle connection's answer is wrong")
     except OSError as error:
         client.fail(f"idle: {error}")

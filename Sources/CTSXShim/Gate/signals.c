@@ -117,7 +117,10 @@ static void hold_back(uint32_t s, const void *info, ucontext_t *context) {
     castor_copy(queue.infos[slot % ROOM], info, 128);
     __asm__ volatile("incq %0" : "+m"(castor_self.pending_signals));
     castor_ring *ring = castor_self.ring;
-    if (ring && !ring->deferred) castor_store(&ring->deferred, castor_rdtsc());
+    if (ring && !ring->deferred) {
+        castor_store(&ring->deferred, castor_rdtsc());
+        castor_call_agent(ring); /* it looks whether the thread comes to an event */
+    }
 }
 
 /// The thread computes on and on, perhaps until a handler tells it to stop: the agent has sent a reminder.

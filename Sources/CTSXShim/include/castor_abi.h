@@ -248,6 +248,8 @@ enum : uint32_t {
 };
 
 #define CASTOR_RING_HEADER 4096u
+/// At most so many rings.
+#define CASTOR_RINGS 4096u
 
 /// Header of one ring: single producer, single consumer. Recording: the thread produces, the agent consumes.
 /// Replay: the agent produces, the thread consumes. `head` and `tail` count slots since the start.
@@ -264,7 +266,8 @@ typedef struct castor_ring {
     // producer's line
     uint64_t tail;
     uint64_t cached_head;
-    /// Recording: the producer wakes the agent when `tail` passes this.
+    /// Recording: the producer calls the agent when `tail` comes to this. 0: the ring is parked. The agent does not look at it
+    /// before it is called, and it is the agent who sets this.
     uint64_t kick;
     /// Recording: slot[tail] holds the header of a call that has begun and not returned.
     uint32_t pending;
@@ -305,6 +308,9 @@ _Static_assert(sizeof(castor_ring) == 192, "three lines");
 
 enum : uint32_t { CASTOR_MODE_OFF = 0, CASTOR_MODE_RECORD = 1, CASTOR_MODE_REPLAY = 2 };
 enum : uint32_t { CASTOR_ORDER_PARTIAL = 0, CASTOR_ORDER_TOTAL = 1 };
+/// What may end the agent's sleep, beside what it waits for itself: a ring that fills or waits for a standby; or also any ring
+/// that calls.
+enum : uint32_t { CASTOR_AGENT_AWAKE = 0, CASTOR_AGENT_NAPS = 1, CASTOR_AGENT_LISTENS = 2 };
 /// Why recording stopped while the program goes on.
 enum : uint32_t { CASTOR_NOT_STOPPED = 0, CASTOR_STOP_AGENT_DIED = 1, CASTOR_STOP_DISK = 2, CASTOR_STOP_MAIN_EXITED = 3, CASTOR_STOP_RINGS = 4 };
 enum : uint32_t {
@@ -440,7 +446,7 @@ typedef struct castor_connection {
     uint32_t pad;
     uint64_t consumed, produced; ///< bytes that the program has read and sent
     uint64_t cookie;           ///< standby: of the socket that has its place (SO_COOKIE)
-    uint64_t pad1;
+    uint64_t skip;             ///< standby that went live: so much of what the program sends next has arrived already
     castor_tcp tcp;
 } castor_connection;
 _Static_assert(sizeof(castor_connection) == 128, "two lines");
@@ -476,7 +482,7 @@ typedef struct castor_segment {
     uint32_t unsupported;     ///< count of unsupported calls met
     uint32_t finished;        ///< replay: every thread came to its end
     // the agent's line
-    uint32_t agent_sleeping;  ///< futex word: 1 while the agent sleeps
+    uint32_t agent_sleeping;  ///< futex word: CASTOR_AGENT_*
     uint32_t rings_used;      ///< rings below this index may be in use
     /// Recording: thread ids that write to the standard output and error now, so that the log has the order in which
     /// the bytes came out.
@@ -497,7 +503,7 @@ typedef struct castor_segment {
     uint64_t connections_offset; ///< a bit per connection that has changed, in words of 32; then castor_connection × CASTOR_CONNECTIONS
     uint64_t retained_offset; ///< CASTOR_RETAINED × CASTOR_CONNECTIONS; 0: nothing is retained
     uint32_t unrepaired;      ///< connections that a standby could not go on with: no CAP_NET_ADMIN
-    uint32_t pad4;
+    uint32_t skipping;        ///< connections that have something to skip
     uint64_t pad3[2];
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
@@ -517,8 +523,11 @@ typedef struct castor_segment {
     char only[1024];
     castor_shared shared[CASTOR_SHARED];
     castor_lenient lenient;
+    /// Recording: rings that the agent is to look at, a bit each.
+    uint64_t calls[CASTOR_RINGS / 64];
 } castor_segment;
-_Static_assert(sizeof(castor_segment) <= 4096, "the versions begin on the second page");
+#define CASTOR_SEGMENT_HEADER 8192u
+_Static_assert(sizeof(castor_segment) <= CASTOR_SEGMENT_HEADER, "the versions begin on the third page");
 _Static_assert(offsetof(castor_segment, agent_sleeping) == 128, "agent's line");
 _Static_assert(offsetof(castor_segment, turn) == 192, "turn");
 

@@ -48,8 +48,10 @@ CASTOR_INLINE void castor_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_s
 /// Sequentially consistent: a following load of another word is not moved before it.
 CASTOR_INLINE uint64_t castor_fetch_add(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_fetch_add32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE uint64_t castor_fetch_or(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_fetch_or32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_fetch_and32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
+CASTOR_INLINE uint64_t castor_exchange(uint64_t *_Nonnull p, uint64_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE int castor_cas64(uint64_t *_Nonnull p, uint64_t expected, uint64_t desired) {
     return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -162,6 +164,7 @@ CASTOR_FIELD(ring, output_waiting, uint32_t)
 CASTOR_FIELD(ring, acknowledged, uint64_t)
 CASTOR_FIELD(ring, producer_waiting, uint32_t)
 CASTOR_FIELD(ring, packed, uint32_t)
+CASTOR_FIELD(ring, kick, uint64_t)
 CASTOR_FIELD(ring, state, uint32_t)
 CASTOR_FIELD(ring, waiting, uint32_t)
 CASTOR_FIELD(ring, events, uint64_t)
@@ -175,6 +178,7 @@ CASTOR_FIELD(connection, ending, uint32_t)
 CASTOR_FIELD(connection, may_end, uint32_t)
 CASTOR_FIELD(connection, consumed, uint64_t)
 CASTOR_FIELD(connection, produced, uint64_t)
+CASTOR_FIELD(connection, skip, uint64_t)
 CASTOR_FIELD(progress, count, uint64_t)
 CASTOR_FIELD(progress, start, uint64_t)
 CASTOR_FIELD(progress, end, uint64_t)
@@ -191,6 +195,7 @@ CASTOR_FIELD(segment, progress, uint32_t)
 CASTOR_FIELD(segment, live, uint32_t)
 CASTOR_FIELD(segment, committing, uint32_t)
 CASTOR_FIELD(segment, unrepaired, uint32_t)
+CASTOR_FIELD(segment, skipping, uint32_t)
 CASTOR_FIELD(segment, unsupported, uint32_t)
 CASTOR_FIELD(segment, polls_passed, uint64_t)
 CASTOR_FIELD(segment, polls_added, uint64_t)
@@ -198,6 +203,7 @@ CASTOR_ARRAY(segment, writing, uint32_t)
 CASTOR_ARRAY(segment, polled, uint64_t)
 CASTOR_ARRAY(segment, said, uint64_t)
 CASTOR_ARRAY(segment, newborn, uint32_t)
+CASTOR_ARRAY(segment, calls, uint64_t)
 CASTOR_ARRAY(segment, ended, uint32_t)
 CASTOR_ARRAY(segment, scratch, char)
 CASTOR_ARRAY(segment, only, char)

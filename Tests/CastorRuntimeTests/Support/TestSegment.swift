@@ -18,7 +18,7 @@ final class TestSegment: @unchecked Sendable {
         order: UInt32 = UInt32(CASTOR_ORDER_PARTIAL)
     ) {
         let ringBytes = Int(CASTOR_RING_HEADER) + slots * 64
-        let versions = 4096
+        let versions = Int(CASTOR_SEGMENT_HEADER)
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let first = (progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride + 4095) / 4096 * 4096

@@ -8,7 +8,7 @@ final class Hosts {
     private let network: String
     static let service = "10.213.0.10"
     static let replicaAddress = "10.213.0.3"
-    static let replicaDevice = "replica"
+    static let primaryDevice = "primary", replicaDevice = "replica"
 
     static let areAllowed: Bool = {
         guard geteuid() == 0 else { return false }
@@ -23,7 +23,7 @@ final class Hosts {
         for name in all { try Hosts.run("ip", "netns", "add", name) }
         try Hosts.run("ip", "-n", network, "link", "add", "bridge", "type", "bridge")
         try Hosts.run("ip", "-n", network, "link", "set", "bridge", "up")
-        for (number, (name, device)) in [(client, "client"), (primary, "primary"), (replica, Hosts.replicaDevice)].enumerated() {
+        for (number, (name, device)) in [(client, "client"), (primary, Hosts.primaryDevice), (replica, Hosts.replicaDevice)].enumerated() {
             try Hosts.run(
                 "ip", "-n", name, "link", "add", device, "type", "veth", "peer", "name", "to-\(device)", "netns", network)
             try Hosts.run("ip", "-n", network, "link", "set", "to-\(device)", "master", "bridge", "up")
@@ -31,7 +31,7 @@ final class Hosts {
             try Hosts.run("ip", "-n", name, "link", "set", device, "up")
             try Hosts.run("ip", "-n", name, "link", "set", "lo", "up")
         }
-        try Hosts.run("ip", "-n", primary, "addr", "add", "\(Hosts.service)/24", "dev", "primary")
+        try Hosts.run("ip", "-n", primary, "addr", "add", "\(Hosts.service)/24", "dev", Hosts.primaryDevice)
     }
 
     deinit { for name in all { _ = try? Hosts.run("ip", "netns", "del", name) } }
@@ -40,6 +40,15 @@ final class Hosts {
 
     /// Words before a command that is to run on one of the machines.
     static func on(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
+
+    /// Returns when somebody on the primary listens there.
+    func awaitListener(port: Int) throws {
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while try Hosts.run("ip", "netns", "exec", primary, "ss", "-Htln", "sport", "=", "\(port)").isEmpty {
+            guard Date() < deadline else { throw Failure("nobody listens at port \(port)") }
+            usleep(20_000)
+        }
+    }
 
     /// The primary's network goes dead, in both directions.
     func cutPrimary() throws { try Hosts.run("ip", "-n", network, "link", "set", "to-primary", "down") }

@@ -35,6 +35,12 @@ enum ProcessTree {
         }
     }
 
+    /// What all threads of a process have used of processors, in milliseconds.
+    static func processorTime(_ pid: pid_t) -> Int {
+        let fields = text("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ") ?? []
+        return fields.count > 12 ? ((Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)) * 1000 / sysconf(Int32(_SC_CLK_TCK)) : 0
+    }
+
     /// Returns when the process waits for something.
     static func awaitSleep(_ pid: pid_t, under castor: Child) throws {
         try awaited("a sleeping process \(pid)", during: castor) {

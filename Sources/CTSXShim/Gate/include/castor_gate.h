@@ -429,6 +429,8 @@ typedef struct castor_image {
 } castor_image;
 /// First words of a program's main thread.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_attach_image(const castor_image *_Nonnull image);
+/// Recording: has the agent look at the ring.
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_call_agent(castor_ring *_Nonnull ring);
 /// Recording: a handler is about to run at an event boundary.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_signal_due(void);
 /// Replay: puts the siginfo of the next entry, when it is a signal, into `info` (128 bytes) and gives its number, else 0.

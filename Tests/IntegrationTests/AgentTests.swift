@@ -1,0 +1,59 @@
+/// What the recording agent costs a program that does nothing, and that nothing is lost by its sleep.
+import Foundation
+import Testing
+
+extension Integration {
+    @Suite struct AgentTests {
+        /// An agent that looks at every ring eight times a second takes 40 ms for that.
+        @Test func sleepsWhileAThousandThreadsSleep() throws {
+            let workspace = try Workspace()
+            let running = try Recording.start([try Repository.guest("sleepers"), "1000"], in: workspace, input: .pipe)
+            _ = try running.castor.line(containing: "ready")
+            let agent = try ProcessTree.agent(of: running.castor)
+            Thread.sleep(forTimeInterval: 2)  // what came before is drained and compressed
+            let before = ProcessTree.processorTime(agent)
+            Thread.sleep(forTimeInterval: 5)
+            let spent = ProcessTree.processorTime(agent) - before
+            workspace.expect(spent <= 20, "\(spent) ms of the agent's in 5 s")
+            running.castor.closeInput()
+            let recording = try running.finish()
+            workspace.expect(recording.outcome.status == 0, "\(recording.outcome)")
+            recording.expectSame(orders: [.partial])
+        }
+
+        /// What is done after the agent has gone to sleep is in the log when the program is killed right then.
+        @Test func aKilledSleeperLosesNothing() throws {
+            for _ in 0..<3 {
+                let workspace = try Workspace()
+                let running = try Recording.start(["cat"], in: workspace, input: .pipe)
+                let pid = try ProcessTree.program("/usr/bin/cat", under: running.castor)
+                for word in ["one\n", "two\n", "three\n"] {
+                    Thread.sleep(forTimeInterval: 0.7)
+                    try running.castor.write(word)
+                    _ = try running.castor.line(containing: String(word.dropLast()))
+                }
+                try ProcessTree.awaitSleep(pid, under: running.castor)
+                ProcessTree.kill(pid, under: running.castor)
+                let recording = try running.finish()
+                workspace.expect(recording.outcome.status == 137, "castor's status: \(recording.outcome.status)")
+                recording.expectSame()
+            }
+        }
+
+        /// The log on disk follows a program that does little.
+        @Test func aSlowProgramIsOnDiskSoon() throws {
+            let workspace = try Workspace()
+            let running = try Recording.start(["cat"], in: workspace, input: .pipe)
+            for word in ["one\n", "two\n"] {
+                try running.castor.write(word)
+                _ = try running.castor.line(containing: String(word.dropLast()))
+                Thread.sleep(forTimeInterval: 4)
+            }
+            ProcessTree.kill(try ProcessTree.agent(of: running.castor), under: running.castor)
+            running.castor.closeInput()
+            let recording = try running.finish()
+            let replayed = try recording.replay(.partial, ["--damaged"])
+            workspace.expect(replayed.outputText == "one\ntwo\n", "\(replayed)")
+        }
+    }
+}

@@ -1,0 +1,162 @@
+/// `castor ft` and TCP: the primary dies under load, and no client notices more than a pause. Servers are Debian's own; clients hold
+/// every byte that comes against what they know it must be, and count a connection that is reset, ends or hangs as a failure.
+import Foundation
+import Testing
+
+/// How a primary dies: its processes at once, or to the world alone.
+enum Death: CaseIterable, Sendable { case killed, cutOff }
+
+/// A server with a standby, on machines of their own.
+private final class Service {
+    let hosts = try! Hosts()
+    let workspace: Workspace
+    let primary: Child
+    let replica: Child
+    static let port = 7000
+
+    /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of.
+    init(_ workspace: Workspace, _ server: [String], files: String? = nil) throws {
+        self.workspace = workspace
+        var wrapper = Hosts.on(hosts.replica)
+        if let files {
+            _ = try Child(["cp", "-a", files, "\(files)-copy"]).wait()
+            let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
+            wrapper += ["unshare", "-m", "sh", "-c", bind, "\(files)-copy", files]
+        }
+        let common = ["--insecure", "--ip", "\(Hosts.service)/24"]
+        replica = try workspace.startCastor(
+            ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--automatic", "--dev", Hosts.replicaDevice] + common
+                + ["-o", workspace("replica-log")], wrapper: wrapper)
+        primary = try workspace.startCastor(
+            ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
+                + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
+        _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
+        try hosts.awaitListener(port: Service.port)
+    }
+
+    static func redis(_ workspace: Workspace) throws -> Service {
+        try Service(
+            workspace,
+            ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--dir", workspace.path])
+    }
+
+    /// A client, which has begun.
+    func client(_ script: String, _ words: [String], begins: String) throws -> Child {
+        let client = try Child(Hosts.on(hosts.client) + ["python3", Repository.guestSource(script)] + words)
+        _ = try client.line(containing: begins)
+        return client
+    }
+
+    /// The client of a key-value store.
+    func load(_ dialect: String, connections: Int, answers: Int, idle: Int = 0) throws -> Child {
+        try client(
+            "tcp_load.py", [dialect, Hosts.service, "\(Service.port)", "\(connections)", "\(answers)", "\(idle)"], begins: "connected")
+    }
+
+    func dies(_ death: Death) throws {
+        switch death {
+        case .killed: try hosts.kill(hosts.primary)
+        case .cutOff: try hosts.cutPrimary()
+        }
+    }
+
+    func expectAllRight(_ client: Child) throws {
+        let seen = try client.wait(timeout: 120)
+        workspace.expect(seen.status == 0, "the client: \(seen.errorText) \(seen.outputText.suffix(200))")
+        if !replica.isAlive, let ended = try? replica.wait() {
+            workspace.expect(ended.status == 3, "the replica has ended: \(ended)")
+        }
+    }
+}
+
+extension Integration {
+    @Suite(.enabled(if: Hosts.areAllowed, "network namespaces need root")) struct TakeoverTests {
+        static let deaths = Array(1...Series.count(soak: 50, reduced: 1)).flatMap { number in Death.allCases.map { (number, $0) } }
+
+        /// 50 connections, each with a request under way all the time.
+        @Test(arguments: deaths)
+        func redis(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("redis dies \(number) \(death)")
+            let service = try Service.redis(workspace)
+            let client = try service.load("redis", connections: 50, answers: 10_000)
+            _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
+            usleep(UInt32(random.below(30_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// A server of several threads, which accepts in one and serves in the others.
+        @Test(arguments: deaths)
+        func sampleServer(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("the sample server dies \(number) \(death)")
+            let service = try Service(
+                workspace, [try Repository.sample("kvserver"), "-l", Hosts.service, "-p", "\(Service.port)", "-t", "4", "-S"])
+            let client = try service.load("memcached", connections: 50, answers: 10_000)
+            _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
+            usleep(UInt32(random.below(30_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// Idle connections are still there long after.
+        @Test func idleConnections() throws {
+            let workspace = try Workspace()
+            let service = try Service.redis(workspace)
+            let client = try service.load("redis", connections: 50, answers: 10_000, idle: 1000)
+            _ = try client.line(containing: "4000")
+            try service.dies(.killed)
+            try service.expectAllRight(client)
+        }
+
+        /// Megabytes up, down and both ways at once, and an end of each direction by itself.
+        @Test(arguments: deaths)
+        func bulk(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("bulk \(number) \(death)")
+            let size = 15_000_000
+            let service = try Service(workspace, [try Repository.guest("bulk_server"), Hosts.service, "\(Service.port)", "6"])
+            let client = try service.client(
+                "bulk_load.py", [Hosts.service, "\(Service.port)", "6", "\(size)"], begins: "MiB")
+            _ = try client.line(containing: "\(2 + random.below(70)) MiB")
+            try service.dies(death)
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText.hasSuffix("\(6 * size) bytes\n"), "the server: \(ended)")
+        }
+
+        /// Files by sendfile, edge-triggered.
+        @Test(arguments: deaths)
+        func nginx(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("nginx dies \(number) \(death)")
+            try workspace.makeDirectory("www")
+            try workspace.makeDirectory("work")
+            chmod(workspace.path, 0o755)
+            for (name, size) in [("small", 100), ("middle", 20_000), ("large", 3_000_000)] {
+                try workspace.write("www/\(name)", random.bytes(size))
+            }
+            let configuration = try workspace.write(
+                "nginx.conf",
+                Data(
+                    """
+                    daemon off; master_process off; pid \(workspace.path)/work/pid; error_log stderr;
+                    events { worker_connections 256; }
+                    http {
+                        access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path \(workspace.path)/work/a;
+                        proxy_temp_path \(workspace.path)/work/b; fastcgi_temp_path \(workspace.path)/work/c;
+                        uwsgi_temp_path \(workspace.path)/work/d; scgi_temp_path \(workspace.path)/work/e;
+                        server { listen \(Hosts.service):\(Service.port); root \(workspace.path)/www; }
+                    }
+
+                    """.utf8))
+            let service = try Service(workspace, ["nginx", "-p", workspace.path, "-c", configuration], files: workspace("work"))
+            let client = try service.client(
+                "http_load.py", [Hosts.service, "\(Service.port)", workspace("www"), "20", "2000"], begins: "connected")
+            _ = try client.line(containing: "\(100 * (1 + random.below(15)))")
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+    }
+}
