@@ -109,14 +109,14 @@ extension Integration {
             }
         }
 
-        /// Both reach the store, not each other. Which of the two goes on is open, that it is one is not.
+        /// Both reach the store, not each other: one goes on, and it is the one that holds the lease.
         @Test func cutBetween() throws {
             let workspace = try Workspace()
-            let service = try Service(workspace, silence: 100)
+            let service = try Service(workspace, silence: 100, lifetime: 2000)
             let client = try service.load()
             _ = try client.line(containing: "500")
             try service.hosts.cutBetween()
-            // The primary holds the lease and drops its replica; it may not be the other way round.
+            // The primary renews its lease and drops its replica. Were it too slow for that, it would be the other way round.
             _ = try service.primary.line(containing: "UNPROTECTED", inErrors: true)
             _ = try service.replica.line(containing: "does not list this replica", inErrors: true)
             try service.expectServed(client, by: service.primary, file: "files/counted")
