@@ -44,9 +44,9 @@ $(RELEASE)/libcastor.so: Sources/CTSXShim/Dormant/dormant.c Sources/CTSXShim/Dor
 clean: ## remove everything that was built
 	rm -rf .build
 
-.PHONY: deps deps-build deps-debug deps-test deps-bench deps-packages
+.PHONY: deps deps-build deps-debug deps-test deps-bench deps-standby deps-packages
 deps: ## install all missing Debian packages
-	@.ci/deps build debug test bench packages
+	@.ci/deps build debug test bench standby packages
 deps-build:
 	@.ci/deps build
 deps-debug:
@@ -55,6 +55,8 @@ deps-test:
 	@.ci/deps build debug test
 deps-bench:
 	@.ci/deps build debug test bench
+deps-standby:
+	@.ci/deps build standby
 deps-packages:
 	@.ci/deps build packages
 
@@ -63,6 +65,10 @@ deps-packages:
 .PHONY: demo
 demo: deps-debug build samples ## record a crashing server, replay the crash under gdb
 	CASTOR=$(CASTOR) SAMPLES=$(SAMPLES_BUILD) DEMO=$(BUILD)/demo Samples/demo.sh
+
+.PHONY: demo-ft
+demo-ft: deps-standby build samples ## kill a server with a hot standby under load (root)
+	@CASTOR=$(CASTOR) SAMPLES=$(SAMPLES_BUILD) DEMO=$(BUILD)/demo-ft Samples/demo-ft.sh
 
 .PHONY: test
 test: deps-test build guests atomics samples ## run all tests

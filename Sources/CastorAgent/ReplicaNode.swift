@@ -291,12 +291,13 @@ extension ReplicaNode: Reported {
         defer { monitor.unlock() }
         report.isEncrypted = tls != nil
         report.failover = failover
-        if isLive { report.role = .live }
-        if let successor { return successor.describe(&report) }
         let status = machine.status
+        if isLive || status.phase == .live { report.role = .live }
+        if let successor { return successor.describe(&report) }
         report.epoch = status.epoch
-        if isLive {
-            report.hindrance = "there is no replica any more"
+        report.wanted = Int(options.agreement.replicas)
+        if report.role == .live {
+            report.hindrance = isLive ? "there is no replica any more" : "it is taking over"
             return hasGate
         }
         report.hindrance = status.hindrance

@@ -31,6 +31,7 @@ struct Takeover {
     /// Makes the open connections work again; the address must be here already. Then those that the program had closed, whose last
     /// bytes may not have arrived: the program need not wait for these.
     func run() {
+        allowDescriptors()
         rebuild(sockets(), isClosed: false)
         gate?.blockEnds(false)
         let closed = (0..<CASTOR_CONNECTIONS).compactMap { index -> Item? in
@@ -40,6 +41,14 @@ struct Takeover {
         }
         if !closed.isEmpty { rebuild(closed, isClosed: true) }
         for item in closed { close(item.socket) }
+    }
+
+    /// One for each connection, for a moment: as many as this process may have.
+    private func allowDescriptors() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     // MARK: - Sockets
@@ -227,11 +236,10 @@ struct Lingering {
                 since[index] = now
                 continue
             }
-            if now - begin < Lingering.seconds { continue }
+            if now - begin < Lingering.seconds || castor_cas32(state, CASTOR_CONNECTION_CLOSED, CASTOR_CONNECTION_GONE) == 0 { continue }
             since[index] = nil
-            let retained = UnsafeMutableRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(index) * Int(CASTOR_RETAINED)
-            madvise(retained, Int(CASTOR_RETAINED), 9 /* MADV_REMOVE */)
-            // The place stays one that was used: others may lie behind it.
+            let retained = Int(segment.base.pointee.retained_offset) + Int(index) * Int(CASTOR_RETAINED)
+            madvise(UnsafeMutableRawPointer(segment.base) + retained, Int(CASTOR_RETAINED), 9 /* MADV_REMOVE */)
         }
     }
 }

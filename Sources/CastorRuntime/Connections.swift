@@ -19,7 +19,7 @@ enum Connections {
             let c = at(object &+ i)
             let state = castor_load32(castor_connection_state(c))
             if state == CASTOR_CONNECTION_FREE { return nil }
-            if state != CASTOR_CONNECTION_CLAIMED, c.pointee.object == object, c.pointee.pid == process.pointee.pid { return c }
+            if state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED, c.pointee.object == object, c.pointee.pid == process.pointee.pid { return c }
             i &+= 1
         }
         return nil
@@ -35,7 +35,7 @@ enum Connections {
 
     /// A place for a connection: a free one, else one whose connection has been closed.
     @_noLocks private static func claim(_ object: UInt32) -> Connection? {
-        claim(object, CASTOR_CONNECTION_FREE) ?? claim(object, CASTOR_CONNECTION_CLOSED)
+        claim(object, CASTOR_CONNECTION_FREE) ?? claim(object, CASTOR_CONNECTION_GONE) ?? claim(object, CASTOR_CONNECTION_CLOSED)
     }
     @_noLocks private static func claim(_ object: UInt32, _ state: UInt32) -> Connection? {
         var i: UInt32 = 0

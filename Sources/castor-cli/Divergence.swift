@@ -144,12 +144,22 @@ struct Divergence {
 
     /// Where the cause may be a data race there is a way to find it.
     private func raceHint(_ r: castor_report) -> String? {
-        if r.kind == CASTOR_DIVERGENCE_BINARY || build != nil { return nil }
+        if r.kind == CASTOR_DIVERGENCE_BINARY || build != nil || isOfFiles(r) { return nil }
         return
             "a data race is found with: castor race --exe PROGRAM \(directory)   (PROGRAM built with -fsanitize=thread)"
     }
 
+    /// A standby made a call again, and the kernel gave it another answer (Standby.swift).
+    private func isOfFiles(_ r: castor_report) -> Bool {
+        var r = r
+        return withUnsafeMutablePointer(to: &r) { String(cString: castor_report_text($0)) } == "result on the standby"
+    }
+
     private func meaning(_ r: castor_report) -> String {
+        if isOfFiles(r) {
+            return
+                "the files of this machine are not what those of the primary were when the program began there (are they the same files? each machine needs its own)"
+        }
         if build != nil, r.kind != CASTOR_DIVERGENCE_BINARY {
             return
                 "this build makes other calls here than the recorded one; or else something that castor does not see decided: a data race, an atomic or volatile variable"

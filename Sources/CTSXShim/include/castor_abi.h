@@ -429,6 +429,8 @@ enum : uint32_t {
     CASTOR_CONNECTION_OPEN = 2,
     /// The program has closed it; what it sent may still be on its way.
     CASTOR_CONNECTION_CLOSED = 3,
+    /// Standby: and that long ago that it has arrived, or never will.
+    CASTOR_CONNECTION_GONE = 4,
 };
 
 /// What the program is about to end: what it sends, or all of it.
