@@ -20,9 +20,9 @@ enum FtPrimaryCommand: Command {
         With --ip and --dev, which need root's rights or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_PTRACE on both machines, TCP \
         connections (IPv4) that the program has accepted go over, too.
 
-         castor ft primary --replica 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
-             --tls-ca ca.pem -- memcached -U 11211
-         castor ft primary --replica 10.0.0.3:7070 --insecure --lease etcd://10.0.0.4:2379/cache \
+         castor ft primary --replica 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \\
+             --tls-ca ca.pem -- redis-server --save ''
+         castor ft primary --replica 10.0.0.3:7070 --insecure --lease etcd://10.0.0.4:2379/cache \\
              --ip 10.0.0.9/24 --dev eth0 -- ./server
         """
     static let options: [Option] =

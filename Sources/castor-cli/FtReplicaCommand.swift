@@ -17,7 +17,7 @@ enum FtReplicaCommand: Command {
         With --lease a store (etcd) says who is live, and the replica takes over by itself when the primary's lease has expired. Without, \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
-         castor ft replica --listen 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \
+         castor ft replica --listen 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \\
              --tls-ca ca.pem --ip 10.0.0.9/24 --dev eth0 --lease etcd://10.0.0.4:2379/cache
         """
     static let options: [Option] =

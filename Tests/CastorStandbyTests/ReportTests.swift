@@ -32,6 +32,8 @@ import Testing
         report.address = "10.0.0.9/24"
         report.isEncrypted = true
         report.epoch = .max
+        report.store = "etcd://a:1,b:2/c"
+        report.holdsLease = true
         report.isProtected = true
         report.hindrance = "outputs wait for a replica"
         (report.wanted, report.protecting, report.held, report.heldFor) = (2, 1, 3, 1_234)
@@ -69,6 +71,37 @@ import Testing
         var quoting = full
         quoting.program = ["a\"b\\c\r\nd"]
         #expect(quoting.metrics.contains("program=\"a\\\"b\\\\c\r\\nd\""))
+    }
+
+    @Test func figuresOfALease() {
+        var report = full
+        #expect(report.metrics.contains("lease=\"etcd://a:1,b:2/c\"") && report.metrics.contains("\ncastor_ft_lease_held 1\n"))
+        report.holdsLease = false
+        #expect(report.metrics.contains("\ncastor_ft_lease_held 0\n"))
+        report.store = nil
+        #expect(report.metrics.contains("lease=\"none\"") && !report.metrics.contains("castor_ft_lease_held"))
+    }
+
+    @Test func whatIsNotGuaranteedIsSaid() {
+        var options = StandbyOptions()
+        options.hasStore = true
+        #expect(options.gaps(gate: .present).isEmpty)
+        #expect(options.gaps(gate: .notAskedFor).count == 2 && options.gaps(gate: .missing).count == 2)
+        #expect(options.gaps(gate: .unknown).count == 1)
+        options.hasStore = false
+        for gate in [GateState.present, .missing] {
+            #expect(options.gaps(gate: gate).contains { $0.contains("without --lease") })
+        }
+        #expect(options.gaps(gate: .notAskedFor).first == "without --ip and --dev TCP connections do not survive")
+    }
+
+    @Test func aPrimaryTellsOfItsLease() {
+        #expect(!TestPrimary(testOptions(hasStore: false)).machine.status(at: 0).holdsLease)
+        var primary = TestPrimary(testOptions(hasStore: true))
+        #expect(primary.machine.status(at: primary.now).holdsLease)
+        primary.now += 10_000
+        _ = primary.does(.tick)
+        #expect(!primary.machine.status(at: primary.now).holdsLease)
     }
 
     @Test func aPrimaryTellsOfItsReplicas() {

@@ -88,6 +88,9 @@ extension Integration {
             workspace.expect(sent >= received && received >= consumed && consumed > 0, "\(peer)")
             workspace.expect((primary["program"] as? [String])?.first?.hasSuffix("/udp_server") ?? false, "\(primary)")
             workspace.expect(primary["tier"] as? String == "unprivileged" && primary["link"] as? String == "plain", "\(primary)")
+            let gaps = primary["notGuaranteed"] as? [String] ?? []
+            workspace.expect(gaps.first == "without --ip and --dev TCP connections do not survive", "\(gaps)")
+            workspace.expect(gaps.contains { $0.hasPrefix("without --lease") } && primary["lease"] is NSNull, "\(primary)")
             workspace.expect((replica["log"] as? [String: Any])?["path"] as? String == pair.log, "\(replica)")
             workspace.expect((primary["epoch"] as? NSNumber) == (replica["epoch"] as? NSNumber), "\(primary) \(replica)")
             workspace.expect(try status("udp_server").status == 0 && status("replica-log").status == 0, "a name is not found")
@@ -121,6 +124,53 @@ extension Integration {
             try pair.expectAllRight(client)
             let left = try status()
             workspace.expect(left.status == 3, "something is left: \(left)")
+        }
+
+        /// The lease and TCP connections: what goes over, and who says who is live.
+        @Test func leaseAndGate() throws {
+            let hosts = try Hosts(hasStore: true)
+            let store = try LeaseStore(hosts, workspace)
+            let common = ["--insecure", "--silence", "1000", "--lease", store.address, "--ip", "\(Hosts.service)/24", "--dev"]
+            let replica = try workspace.startCastor(
+                ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "-o", workspace("replica-log")] + common + [Hosts.replicaDevice],
+                environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.replica))
+            let primary = try workspace.startCastor(
+                ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "-o", workspace("primary-log")] + common
+                    + [Hosts.primaryDevice, "--", "sleep", "600"],
+                environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
+            _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
+            let seen = try status()
+            workspace.expect(seen.status == 0 && seen.outputText.contains("Lease      \(store.address), held\n"), "\(seen)")
+            workspace.expect(seen.outputText.contains("Lease      \(store.address)\n") && !seen.outputText.contains("not: "), "\(seen)")
+            var found = try reports()
+            for report in [try #require(found["primary"]), try #require(found["replica"])] {
+                workspace.expect(report["tier"] as? String == "privileged", "\(report)")
+                workspace.expect((report["lease"] as? [String: Any])?["store"] as? String == store.address, "\(report)")
+            }
+            let epoch = try #require(found["primary"]?["epoch"] as? Int)
+            try hosts.kill(hosts.primary)
+            _ = try replica.line(containing: "live in epoch", inErrors: true)
+            usleep(500_000)
+            found = try reports()
+            let live = try #require(found["live"])
+            workspace.expect((live["lease"] as? [String: Any])?["held"] as? Bool == true, "\(live)")
+            workspace.expect(live["epoch"] as? Int ?? 0 > epoch && live["tier"] as? String == "privileged", "\(live)")
+        }
+
+        /// A primary that waits for its store is shown, can be given up, and leaves nothing.
+        @Test func waitsForItsLease() throws {
+            let primary = try workspace.startCastor(
+                [
+                    "ft", "primary", "--replica", "127.0.0.1:7070", "--lease", "etcd://127.0.0.1:9/x", "-o", workspace("log"), "--", "true",
+                ], environment: Pair.environment(workspace))
+            _ = try primary.line(containing: "the lease store: ", inErrors: true)
+            let seen = try status()
+            #expect(seen.status == 2 && seen.outputText.contains("primary: UNPROTECTED by 0 of 1"), "\(seen)")
+            #expect(seen.outputText.contains("Lease      etcd://127.0.0.1:9/x, not confirmed\n"), "\(seen)")
+            #expect(seen.outputText.contains("Waits      the lease is not to be had yet"), "\(seen)")
+            primary.send(SIGINT)
+            #expect(try primary.wait(timeout: 20).status == 130)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: workspace("run")).isEmpty)
         }
 
         /// A primary that nobody follows.
