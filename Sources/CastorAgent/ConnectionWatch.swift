@@ -32,6 +32,17 @@ final class ConnectionWatch: @unchecked Sendable {
         self.gate = gate
     }
 
+    /// Those that this node has taken over are in the gate from now on.
+    func adopt() {
+        for index in 0..<CASTOR_CONNECTIONS {
+            let connection = castor_connection_at(segment.base, index)
+            guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_OPEN else { continue }
+            let tcp = connection.pointee.tcp
+            known[index] = Known(
+                tcp: tcp, slot: gate?.add(tcp, consumed: connection.pointee.consumed, produced: connection.pointee.produced))
+        }
+    }
+
     /// Whether something has changed since the last look.
     var hasChanges: Bool {
         let words = castor_connections_changed(segment.base)

@@ -217,7 +217,10 @@ final class StandbyAgent {
             primary!.start(start, replicas: replicas)
         }
         takeOver()
-        if primary != nil { gate?.setMode(.guard) }
+        if let primary {
+            primary.watch.adopt()
+            gate?.setMode(.guard)
+        }
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)

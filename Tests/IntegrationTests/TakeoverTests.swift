@@ -8,25 +8,29 @@ enum Death: CaseIterable, Sendable { case killed, cutOff }
 
 /// A server with a standby, on machines of their own.
 private final class Service {
-    let hosts = try! Hosts()
+    let hosts: Hosts
     let workspace: Workspace
+    /// Who is live is decided there; without one, by the replica alone.
+    let store: LeaseStore?
     let primary: Child
     let replica: Child
     static let port = 7000
 
     /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of.
-    init(_ workspace: Workspace, _ server: [String], files: String? = nil) throws {
+    init(_ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false) throws {
         self.workspace = workspace
+        hosts = try Hosts(hasStore: hasLease)
+        store = hasLease ? try LeaseStore(hosts, workspace) : nil
         var wrapper = Hosts.on(hosts.replica)
         if let files {
             _ = try Child(["cp", "-a", files, "\(files)-copy"]).wait()
             let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
             wrapper += ["unshare", "-m", "sh", "-c", bind, "\(files)-copy", files]
         }
-        let common = ["--insecure", "--ip", "\(Hosts.service)/24"]
+        let common = ["--insecure", "--ip", "\(Hosts.service)/24"] + (store.map { ["--lease", $0.address, "--lease-time", "1000"] } ?? [])
         replica = try workspace.startCastor(
-            ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--automatic", "--dev", Hosts.replicaDevice] + common
-                + ["-o", workspace("replica-log")], wrapper: wrapper)
+            ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice] + common
+                + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: wrapper)
         primary = try workspace.startCastor(
             ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
                 + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
@@ -34,10 +38,11 @@ private final class Service {
         try hosts.awaitListener(port: Service.port)
     }
 
-    static func redis(_ workspace: Workspace) throws -> Service {
+    static func redis(_ workspace: Workspace, hasLease: Bool = false) throws -> Service {
         try Service(
             workspace,
-            ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--dir", workspace.path])
+            ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--dir", workspace.path],
+            hasLease: hasLease)
     }
 
     /// A client, which has begun.
@@ -82,6 +87,17 @@ extension Integration {
             let client = try service.load("redis", connections: 50, answers: 10_000)
             _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
             usleep(UInt32(random.below(30_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// The replica waits until the primary's lease has expired, and holds one from then on.
+        @Test(arguments: Death.allCases)
+        func redisWithALease(_ death: Death) throws {
+            let workspace = try Workspace()
+            let service = try Service.redis(workspace, hasLease: true)
+            let client = try service.load("redis", connections: 50, answers: 10_000)
+            _ = try client.line(containing: "4000")
             try service.dies(death)
             try service.expectAllRight(client)
         }
