@@ -139,9 +139,15 @@ extension Integration {
                     + [Hosts.primaryDevice, "--", "sleep", "600"],
                 environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
             _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
-            let seen = try status()
-            workspace.expect(seen.status == 0 && seen.outputText.contains("Lease      \(store.address), held\n"), "\(seen)")
-            workspace.expect(seen.outputText.contains("Lease      \(store.address)\n") && !seen.outputText.contains("not: "), "\(seen)")
+            // The replica finds out by the next heartbeat.
+            var seen = try status()
+            for _ in 0..<100 where seen.status != 0 {
+                usleep(50_000)
+                seen = try status()
+            }
+            let text = seen.outputText
+            workspace.expect(seen.status == 0 && text.contains("Lease      \(store.address), held\n"), text)
+            workspace.expect(text.contains("Lease      \(store.address)\n") && !text.contains("not: "), text)
             var found = try reports()
             for report in [try #require(found["primary"]), try #require(found["replica"])] {
                 workspace.expect(report["tier"] as? String == "privileged", "\(report)")
