@@ -26,7 +26,8 @@ struct OwnTests: CustomTestStringConvertible, Sendable {
 
     static let all = [
         OwnTests(directory: "leveldb/build", words: ["./skiplist_test"]),
-        OwnTests(directory: "leveldb/build", words: ["./db_test"], isLong: true),
+        // Built by clang alone and run natively, the one left out fails as well: in 18 of 40 runs, at the same line.
+        OwnTests(directory: "leveldb/build", words: ["./db_test", "--gtest_filter=-DBTest.HiddenValuesAreRemoved"], isLong: true),
         OwnTests(directory: "memcached", words: ["./testapp"]),
         OwnTests(directory: "memcached", words: ["prove", "t"], isLong: true),
         OwnTests(
