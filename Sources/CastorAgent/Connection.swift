@@ -1,4 +1,5 @@
-/// A connection between primary and replica that carries frames, by TLS or plainly. One thread receives; any may send.
+/// A connection between primary and replica that carries frames, by TLS or plainly. One thread receives; any may send, and nobody who
+/// sends waits for the other side: what the socket does not take at once a thread of the connection's own writes. Credit bounds that.
 import CastorLog
 import CastorStandby
 import Glibc
@@ -10,6 +11,9 @@ final class Connection: @unchecked Sendable {
     private let sending = Monitor()
     private var writer = FrameWriter()
     private var isBroken = false
+    /// In order, what the socket did not take yet; while there is any, a thread writes it.
+    private var queue: [ArraySlice<UInt8>] = []
+    private let patience: Milliseconds
     /// A frame has come.
     private var hasHeard = false
     /// nil: plain text. Set before any other thread has the connection.
@@ -22,10 +26,9 @@ final class Connection: @unchecked Sendable {
     /// Takes the socket over. A send that makes no progress for `patience` milliseconds breaks the link.
     init(descriptor: Int32, patience: Milliseconds) {
         self.descriptor = descriptor
+        self.patience = patience
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
-        var limit = timeval(tv_sec: Int(patience / 1000), tv_usec: Int(patience % 1000 * 1000))
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { Glibc.close(descriptor) }
@@ -85,18 +88,55 @@ final class Connection: @unchecked Sendable {
     /// Only for whoever sends.
     @discardableResult
     private func put(_ bytes: ArraySlice<UInt8>) -> Bool {
+        guard queue.isEmpty else {
+            queue.append(bytes)
+            return true
+        }
         var rest = bytes
-        while !rest.isEmpty {
-            let n = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL)) }
-            if n < 0, errno == EINTR { continue }
-            if n <= 0 { return fail() }
-            rest = rest.dropFirst(n)
+        guard write(&rest) else { return fail() }
+        if rest.isEmpty { return true }
+        queue.append(rest)
+        Thread.start { self.writeQueue() }
+        return true
+    }
+
+    /// Takes off what the socket takes at once; false when it is broken.
+    private func write(_ bytes: inout ArraySlice<UInt8>) -> Bool {
+        while !bytes.isEmpty {
+            let n = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) }
+            if n > 0 {
+                bytes = bytes.dropFirst(n)
+            } else if n < 0, errno == EAGAIN {
+                return true
+            } else if n == 0 || errno != EINTR {
+                return false
+            }
         }
         return true
     }
 
+    private func writeQueue() {
+        while true {
+            var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            let ready = poll(&wait, 1, Int32(clamping: patience))
+            if ready < 0, errno == EINTR { continue }
+            sending.lock()
+            defer { sending.unlock() }
+            guard ready > 0, !isBroken else { return _ = fail() }
+            var written = 0
+            while written < queue.count {
+                guard write(&queue[written]) else { return _ = fail() }
+                if !queue[written].isEmpty { break }
+                written += 1
+            }
+            queue.removeFirst(written)
+            if queue.isEmpty { return }
+        }
+    }
+
     private func fail() -> Bool {
         isBroken = true
+        queue = []
         shutdown(descriptor, Int32(SHUT_RDWR))
         return false
     }
