@@ -68,6 +68,8 @@ extension Integration {
             _ = try pair.primary.line(containing: primary, inErrors: true)
             _ = try pair.replica.line(containing: replica, inErrors: true)
             workspace.expect(!FileManager.default.fileExists(atPath: workspace("replica-log/manifest.json")), "a log has come", location)
+            // The primary may have called before the capture began; it calls again every second.
+            for _ in 0..<200 where captured.count <= 300 { usleep(50_000) }
             dump.send(SIGTERM)
             _ = try dump.wait(timeout: 30)
             workspace.expect(captured.count > 300, "nothing was captured", location)

@@ -139,9 +139,9 @@ extension Integration {
                     + [Hosts.primaryDevice, "--", "sleep", "600"],
                 environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
             _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
-            // The replica finds out by the next heartbeat.
+            // The replica finds out by the next heartbeat, and whether it has a gate when it has a program.
             var seen = try status()
-            for _ in 0..<100 where seen.status != 0 {
+            for _ in 0..<100 where seen.status != 0 || seen.outputText.contains("not: ") {
                 usleep(50_000)
                 seen = try status()
             }
