@@ -24,12 +24,15 @@ final class ConnectionWatch: @unchecked Sendable {
     private let gate: EgressGate?
     private var known: [UInt32: Known] = [:]
     private var due: Set<EgressGate.Slot> = []
+    private let note: (String) -> Void
+    private var hasNoted = false
     /// Numbers are compared modulo 2^32, so this is beyond all that may still come.
     private static let everything: UInt32 = 1 << 30
 
-    init(segment: Segment, gate: EgressGate?) {
+    init(segment: Segment, gate: EgressGate?, note: @escaping (String) -> Void) {
         self.segment = segment
         self.gate = gate
+        self.note = note
     }
 
     /// Those that this node has taken over are in the gate from now on.
@@ -72,6 +75,10 @@ final class ConnectionWatch: @unchecked Sendable {
         if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
             if let old = known[index]?.slot { gate?.remove(old) }
             known[index] = Known(tcp: tcp, slot: gate?.add(tcp))
+            if gate != nil, known[index]?.slot == nil, !hasNoted {
+                hasNoted = true
+                note("a TCP connection will not survive: it is one over IPv6, or there are too many for the gate")
+            }
         }
         let ending = castor_load32(castor_connection_ending(connection))
         var acknowledged = tcp.received &+ UInt32(truncatingIfNeeded: castor_load(castor_connection_consumed(connection)))

@@ -1,5 +1,5 @@
-/// Outputs that wait for a standby, TCP's acknowledgements among them: how far each ring is in the log at each of its positions, and so which of them may go when the
-/// standby has the log up to there. Used by any thread.
+/// Outputs that wait for a standby, TCP's acknowledgements among them: how far each ring is in the log at each of its positions, and
+/// so which of them may go when the standby has the log up to there. Used by any thread.
 import CTSXShim
 import CastorLog
 import Glibc

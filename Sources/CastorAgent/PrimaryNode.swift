@@ -54,7 +54,7 @@ final class PrimaryNode: @unchecked Sendable {
         self.control = control
         self.tls = tls
         self.directory = directory
-        watch = ConnectionWatch(segment: segment, gate: gate)
+        watch = ConnectionWatch(segment: segment, gate: gate) { [control] in control.send("note \($0)") }
         outputs = Outputs(segment: segment, connections: watch)
         machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
