@@ -35,14 +35,16 @@ final class ConnectionWatch: @unchecked Sendable {
         self.note = note
     }
 
-    /// Those that this node has taken over are in the gate from now on.
+    /// Those that this node has taken over are in the gate from now on; what is left of those that were closed passes it.
     func adopt() {
         for index in 0..<CASTOR_CONNECTIONS {
             let connection = castor_connection_at(segment.base, index)
-            guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_OPEN else { continue }
+            let state = castor_load32(castor_connection_state(connection))
+            guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { continue }
             let tcp = connection.pointee.tcp
-            known[index] = Known(
-                tcp: tcp, slot: gate?.add(tcp, consumed: connection.pointee.consumed, produced: connection.pointee.produced))
+            let slot = gate?.add(tcp, consumed: connection.pointee.consumed, produced: connection.pointee.produced)
+            known[index] = Known(tcp: tcp, slot: state == CASTOR_CONNECTION_OPEN ? slot : nil)
+            if state == CASTOR_CONNECTION_CLOSED, let slot { gate?.remove(slot) }
         }
     }
 

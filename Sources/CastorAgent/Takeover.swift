@@ -4,14 +4,19 @@ import CTSXShim
 import CastorTCP
 import Glibc
 
-struct Takeover {
-    private struct Item {
+struct Takeover: @unchecked Sendable {
+    /// A connection as it was when the primary was gone: its place may get another once the program goes on.
+    private struct Item: @unchecked Sendable {
         let index: UInt32
         let connection: UnsafeMutablePointer<castor_connection>
         let socket: Int32
-        var tcp: castor_tcp { connection.pointee.tcp }
-        var consumed: UInt64 { connection.pointee.consumed }
-        var produced: UInt64 { connection.pointee.produced }
+        let tcp: castor_tcp
+        let consumed: UInt64, produced: UInt64
+
+        init(index: UInt32, connection: UnsafeMutablePointer<castor_connection>, socket: Int32) {
+            (self.index, self.connection, self.socket) = (index, connection, socket)
+            (tcp, consumed, produced) = (connection.pointee.tcp, connection.pointee.consumed, connection.pointee.produced)
+        }
     }
 
     private let segment: Segment
@@ -39,8 +44,11 @@ struct Takeover {
             guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED else { return nil }
             return Item(index: index, connection: connection, socket: socket(Int32(connection.pointee.tcp.family), 1, 0))
         }
-        if !closed.isEmpty { rebuild(closed, isClosed: true) }
-        for item in closed { close(item.socket) }
+        if closed.isEmpty { return }
+        Thread.start {
+            rebuild(closed, isClosed: true)
+            for item in closed { close(item.socket) }
+        }
     }
 
     /// One for each connection, for a moment: as many as this process may have.
