@@ -9,10 +9,13 @@ import Glibc
 final class ConnectionWatch: @unchecked Sendable {
     /// What the gate is to be told when a standby has the log up to some position.
     struct Change {
+        fileprivate let index: UInt32
         fileprivate let connection: UnsafeMutablePointer<castor_connection>
         fileprivate let slot: EgressGate.Slot?
         fileprivate let acknowledged: UInt32
         fileprivate let isEnding: Bool
+        /// The connection, not only what it sends.
+        fileprivate let isClosing: Bool
     }
 
     private struct Known {
@@ -22,6 +25,9 @@ final class ConnectionWatch: @unchecked Sendable {
 
     private let segment: Segment
     private let gate: EgressGate?
+    private let held: HeldOutputs
+    /// Ends that wait for what is held.
+    private var endings: [Change] = []
     private var known: [UInt32: Known] = [:]
     private var due: Set<EgressGate.Slot> = []
     private let note: (String) -> Void
@@ -29,9 +35,10 @@ final class ConnectionWatch: @unchecked Sendable {
     /// Numbers are compared modulo 2^32, so this is beyond all that may still come.
     private static let everything: UInt32 = 1 << 30
 
-    init(segment: Segment, gate: EgressGate?, note: @escaping (String) -> Void) {
+    init(segment: Segment, gate: EgressGate?, held: HeldOutputs, note: @escaping (String) -> Void) {
         self.segment = segment
         self.gate = gate
+        self.held = held
         self.note = note
     }
 
@@ -45,6 +52,7 @@ final class ConnectionWatch: @unchecked Sendable {
             let slot = gate?.add(tcp, consumed: connection.pointee.consumed, produced: connection.pointee.produced)
             known[index] = Known(tcp: tcp, slot: state == CASTOR_CONNECTION_OPEN ? slot : nil)
             if state == CASTOR_CONNECTION_CLOSED, let slot { gate?.remove(slot) }
+            if state == CASTOR_CONNECTION_OPEN { held.open(index, connection) }
         }
     }
 
@@ -77,6 +85,7 @@ final class ConnectionWatch: @unchecked Sendable {
         if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
             if let old = known[index]?.slot { gate?.remove(old) }
             known[index] = Known(tcp: tcp, slot: gate?.add(tcp))
+            if state == CASTOR_CONNECTION_OPEN { held.open(index, connection) }
             if gate != nil, known[index]?.slot == nil, !hasNoted {
                 hasNoted = true
                 note("a TCP connection will not survive: it is one over IPv6, or there are too many for the gate")
@@ -84,10 +93,11 @@ final class ConnectionWatch: @unchecked Sendable {
         }
         let ending = castor_load32(castor_connection_ending(connection))
         var acknowledged = tcp.received &+ UInt32(truncatingIfNeeded: castor_load(castor_connection_consumed(connection)))
-        if ending == CASTOR_ENDING_CONNECTION || state == CASTOR_CONNECTION_CLOSED { acknowledged &+= ConnectionWatch.everything }
+        let isClosing = ending == CASTOR_ENDING_CONNECTION || state == CASTOR_CONNECTION_CLOSED
+        if isClosing { acknowledged &+= ConnectionWatch.everything }
         return Change(
-            connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
-            isEnding: ending != CASTOR_ENDING_NOTHING || state == CASTOR_CONNECTION_CLOSED)
+            index: index, connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
+            isEnding: isClosing || ending != CASTOR_ENDING_NOTHING, isClosing: isClosing)
     }
 
     private func isOther(_ a: castor_tcp, _ b: castor_tcp) -> Bool {
@@ -95,20 +105,26 @@ final class ConnectionWatch: @unchecked Sendable {
     }
 
     /// A standby has what led to these. What the kernel wanted to acknowledge and could not is made good for at once, or, when the
-    /// program has something to send and so acknowledges by itself, in `makeGood`.
+    /// program has something to send and so acknowledges by itself, in `makeGood`. Ends come next, in `end`.
     func pass(_ changes: [Change], isAnswered: Bool) {
         for change in changes {
-            if let slot = change.slot, let gate {
-                if change.isEnding { gate.allowEnd(slot) }
-                if gate.acknowledge(slot, upTo: change.acknowledged) {
-                    if isAnswered { due.insert(slot) } else { gate.sendAcknowledgement(slot) }
-                }
+            if let slot = change.slot, let gate, gate.acknowledge(slot, upTo: change.acknowledged) {
+                if isAnswered { due.insert(slot) } else { gate.sendAcknowledgement(slot) }
             }
-            if change.isEnding {
-                let word = castor_connection_may_end(change.connection)
-                castor_store32(word, 1)
-                Futex.wake(word)
-            }
+            if change.isEnding { endings.append(change) }
+        }
+    }
+
+    /// After what the threads have sent has gone: lets those connections end of which nothing is held.
+    func end() {
+        endings.removeAll { change in
+            guard held.isReleased(change.connection) else { return false }
+            if let slot = change.slot { gate?.allowEnd(slot) }
+            if change.isClosing { held.close(change.index) }
+            let word = castor_connection_may_end(change.connection)
+            castor_store32(word, 1)
+            Futex.wake(word)
+            return true
         }
     }
 

@@ -15,43 +15,41 @@ final class Outputs: @unchecked Sendable {
     private struct Mark {
         var position: UInt64
         var lines: [Line]
+        var held: [HeldOutputs.Allowance]
         var changes: [ConnectionWatch.Change]
     }
 
     private let segment: Segment
     private let connections: ConnectionWatch
+    private let held: HeldOutputs
     private let monitor = Monitor()
     private var marks: [Mark] = []
     private var first = 0
     private var released: UInt64 = 0
 
-    init(segment: Segment, connections: ConnectionWatch) {
+    init(segment: Segment, connections: ConnectionWatch, held: HeldOutputs) {
         self.segment = segment
         self.connections = connections
+        self.held = held
     }
 
     /// Events are let out only once they are acknowledged, from now on.
     func begin() { castor_store32(castor_segment_committing(segment.base), 1) }
 
-    /// Everything may go, and whatever comes: there is no standby any more.
-    func end() {
-        castor_store32(castor_segment_committing(segment.base), 0)
-        castor_fence()
-        for i in 0..<segment.ringsUsed { wake(segment.ring(i)) }
-    }
-
-    /// Up to `position` the log has these lines, and what led to these changes.
-    func mark(_ position: UInt64, _ lines: [Line], _ changes: [ConnectionWatch.Change]) {
+    /// Up to `position` the log has these lines, the events of what is held, and what led to these changes.
+    func mark(_ position: UInt64, _ lines: [Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change]) {
         monitor.lock()
         defer { monitor.unlock() }
-        let mark = Mark(position: position, lines: lines, changes: changes)
+        let mark = Mark(position: position, lines: lines, held: held, changes: changes)
         if position <= released { return pass(mark) }
         marks.append(mark)
     }
 
     /// The gate first: what the program sends next is to pass it.
     private func pass(_ mark: Mark) {
-        connections.pass(mark.changes, isAnswered: !mark.lines.isEmpty)
+        connections.pass(mark.changes, isAnswered: !mark.lines.isEmpty || !mark.held.isEmpty)
+        held.release(mark.held)
+        connections.end()
         mark.lines.forEach(acknowledge)
     }
 
@@ -74,6 +72,8 @@ final class Outputs: @unchecked Sendable {
     func tick() {
         monitor.lock()
         defer { monitor.unlock() }
+        held.release([])
+        connections.end()
         connections.makeGood()
     }
 

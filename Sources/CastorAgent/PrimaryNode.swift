@@ -39,8 +39,9 @@ final class PrimaryNode: @unchecked Sendable {
 
     private static let pauseAfterRefusal: Milliseconds = 1000
 
-    /// TCP connections of the program.
+    /// TCP connections of the program, and what it sends over them.
     let watch: ConnectionWatch
+    let held: HeldOutputs
 
     /// `id`: the node's, which holds the `lease`.
     init(
@@ -54,8 +55,9 @@ final class PrimaryNode: @unchecked Sendable {
         self.control = control
         self.tls = tls
         self.directory = directory
-        watch = ConnectionWatch(segment: segment, gate: gate) { [control] in control.send("note \($0)") }
-        outputs = Outputs(segment: segment, connections: watch)
+        held = HeldOutputs(segment: segment)
+        watch = ConnectionWatch(segment: segment, gate: gate, held: held) { [control] in control.send("note \($0)") }
+        outputs = Outputs(segment: segment, connections: watch, held: held)
         machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
         outputs.begin()
@@ -82,8 +84,8 @@ final class PrimaryNode: @unchecked Sendable {
     func manifestChanged() { handle(.manifestChanged) }
 
     /// Outputs wait; the log has what led to them up to `position`.
-    func wait(_ lines: [Outputs.Line], _ changes: [ConnectionWatch.Change], at position: UInt64) {
-        outputs.mark(position, lines, changes)
+    func wait(_ lines: [Outputs.Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change], at position: UInt64) {
+        outputs.mark(position, lines, held, changes)
         handle(.queued(position: position))
     }
 

@@ -33,6 +33,8 @@ final class RecordAgent {
     private let primary: PrimaryNode?
     /// By ring: the line that an output waits for, as the primary was told.
     private var told: [UInt64] = []
+    /// Held outputs of threads that have ended since the primary was told last.
+    private var heldOfEnded: [HeldOutputs.Allowance] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
     init(segment: Segment, control: Control, log: LogWriter, primary: PrimaryNode? = nil) {
@@ -131,6 +133,10 @@ final class RecordAgent {
             try log.flush()
             primary.grew(to: log.bytesWritten, events: log.events)
         }
+        tellOutputs(primary, changes)
+    }
+
+    private func tellOutputs(_ primary: PrimaryNode, _ changes: [ConnectionWatch.Change]) {
         var lines: [Outputs.Line] = []
         for i in active.indices {
             let ring = segment.ring(i)
@@ -140,13 +146,16 @@ final class RecordAgent {
             told[Int(i)] = head
             lines.append(Outputs.Line(ring: i, stream: ring.pointee.stream, line: head))
         }
-        if !lines.isEmpty || !changes.isEmpty { primary.wait(lines, changes, at: log.bytesWritten) }
+        let held = heldOfEnded + active.indices.compactMap { primary.held.news($0, before: segment.ring($0).pointee.head) }
+        heldOfEnded = []
+        if !lines.isEmpty || !held.isEmpty || !changes.isEmpty { primary.wait(lines, held, changes, at: log.bytesWritten) }
     }
 
     /// A thread has begun to wait for a standby since the last look.
     private var anyWaits: Bool {
         active.indices.contains { i in
             let ring = segment.ring(i)
+            if primary.map({ $0.held.hasNews(i) }) ?? false { return true }
             return castor_load32(castor_ring_output_waiting(ring)) != 0 && castor_load(castor_ring_tail(ring)) > told[Int(i)]
         }
     }
@@ -206,7 +215,7 @@ final class RecordAgent {
                 work.freed += 1
                 return false
             }
-            if lines == 0, !isWaiting(ring) { return active.noteQuiet(index, ring, now: now) }
+            if lines == 0, !isWaiting(ring, index) { return active.noteQuiet(index, ring, now: now) }
             active.noteWork(index)
             return true
         }
@@ -216,15 +225,15 @@ final class RecordAgent {
     private func wantsLook(_ index: UInt32) -> Bool {
         let ring = segment.ring(index)
         switch segment.state(ring) {
-        case CASTOR_RING_LIVE: return !isDrained(ring, index) || isWaiting(ring)
+        case CASTOR_RING_LIVE: return !isDrained(ring, index) || isWaiting(ring, index)
         case CASTOR_RING_DONE: return true
         default: return false
         }
     }
 
-    /// The thread waits for a standby, or a signal for the thread.
-    private func isWaiting(_ ring: UnsafeMutablePointer<castor_ring>) -> Bool {
-        castor_load32(castor_ring_output_waiting(ring)) != 0 || castor_load(castor_ring_deferred(ring)) != 0
+    /// The thread waits for a standby, or what it sent does, or a signal for the thread.
+    private func isWaiting(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) -> Bool {
+        primary.map { $0.held.hasNews(index) } ?? false || castor_load32(castor_ring_output_waiting(ring)) != 0 || castor_load(castor_ring_deferred(ring)) != 0
     }
 
     /// A ring that was never looked at for this stream.
@@ -243,6 +252,7 @@ final class RecordAgent {
         owed[Int(index)] = 0
         taken[Int(index)] = 0
         told[Int(index)] = 0
+        if let held = primary?.held.news(index, before: ring.pointee.head) { heldOfEnded.append(held) }
         segment.free(ring, index)
     }
 
@@ -413,8 +423,10 @@ final class RecordAgent {
     private func finish(_ tail: Ending.Tail) throws {
         let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
         try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
-        primary?.grew(to: log.bytesWritten, events: log.events)
-        primary?.end()
+        guard let primary else { return }
+        primary.grew(to: log.bytesWritten, events: log.events)
+        tellOutputs(primary, [])
+        primary.end()
     }
 
     // MARK: - What goes into the manifest

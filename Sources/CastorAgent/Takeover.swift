@@ -125,7 +125,7 @@ struct Takeover: @unchecked Sendable {
     /// The last bytes that the program sent, which the client may not have.
     private func sendAgain(_ item: Item, _ count: UInt64) {
         if count == 0 { return }
-        let room = SendBuffer(item.socket, atLeast: Int(count))
+        let room = SendBuffer(item.socket, adding: Int(count))
         defer { room.restore() }
         let retained = UnsafeRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(item.index) * Int(CASTOR_RETAINED)
         var position = item.produced - count
@@ -136,118 +136,6 @@ struct Takeover: @unchecked Sendable {
             let sent = (try? Rebuild.resend(socket: item.socket, bytes: bytes)) ?? 0
             if sent < n { return note("a TCP connection is lost: the kernel does not take what is to be sent again") }
             position += UInt64(sent)
-        }
-    }
-}
-
-/// A socket's room for what it sends, made larger for a while: what is to be sent again must fit at once.
-private struct SendBuffer {
-    private let socket: Int32
-    private let old: Int32
-    private let locks: Int32
-    // asm-generic/socket.h
-    private static let force: Int32 = 32  // SO_SNDBUFFORCE
-    private static let lock: Int32 = 72  // SO_BUF_LOCK: bit 0: the size was chosen by the program
-
-    /// The kernel counts its own overhead.
-    init(_ socket: Int32, atLeast count: Int) {
-        self.socket = socket
-        old = SendBuffer.get(socket, SO_SNDBUF)
-        locks = SendBuffer.get(socket, SendBuffer.lock)
-        SendBuffer.set(socket, SendBuffer.force, Int32(clamping: max(Int(old), 2 * count + 65536)))
-    }
-
-    func restore() {
-        if locks & 1 != 0 { SendBuffer.set(socket, SendBuffer.force, old / 2) }
-        SendBuffer.set(socket, SendBuffer.lock, locks)
-    }
-
-    private static func get(_ socket: Int32, _ name: Int32) -> Int32 {
-        var value: Int32 = 0
-        var size: socklen_t = 4
-        getsockopt(socket, SOL_SOCKET, name, &value, &size)
-        return value
-    }
-    private static func set(_ socket: Int32, _ name: Int32, _ value: Int32) {
-        var value = value
-        setsockopt(socket, SOL_SOCKET, name, &value, 4)
-    }
-}
-
-/// Sockets of a process, by the kernel's own numbers for them.
-private final class ProcessSockets {
-    private let process: Int32
-    private let pid: UInt32
-    private lazy var descriptors: [UInt64: Int32] = all()
-
-    init(_ pid: UInt32) {
-        self.pid = pid
-        process = Int32(RawCall.function(434, Int(pid), 0, 0, 0, 0, 0))  // pidfd_open
-    }
-    deinit { if process >= 0 { close(process) } }
-
-    /// A descriptor of our own for the same socket.
-    func socket(_ cookie: UInt64, at descriptor: UInt32) -> Int32? {
-        if let own = take(Int32(descriptor)) {
-            if ProcessSockets.cookie(own) == cookie { return own }
-            close(own)
-        }
-        return descriptors[cookie].flatMap(take)
-    }
-
-    private func take(_ descriptor: Int32) -> Int32? {
-        let own = Int32(RawCall.function(438, Int(process), Int(descriptor), 0, 0, 0, 0))  // pidfd_getfd
-        return own >= 0 ? own : nil
-    }
-
-    private static func cookie(_ descriptor: Int32) -> UInt64 {
-        var value: UInt64 = 0
-        var size: socklen_t = 8
-        return getsockopt(descriptor, SOL_SOCKET, 57, &value, &size) == 0 ? value : 0  // SO_COOKIE
-    }
-
-    private func all() -> [UInt64: Int32] {
-        var found: [UInt64: Int32] = [:]
-        guard let directory = opendir("/proc/\(pid)/fd") else { return found }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard let descriptor = Int32(name), let own = take(descriptor) else { continue }
-            let cookie = ProcessSockets.cookie(own)
-            close(own)
-            if cookie != 0 { found[cookie] = descriptor }
-        }
-        return found
-    }
-}
-
-/// What a standby keeps of connections that the program has closed: for a while, in case their last bytes have not arrived.
-struct Lingering {
-    private var since: [UInt32: Int] = [:]
-    private var looked = 0
-    private static let seconds = 10
-
-    /// Now and then: gives up what is older.
-    mutating func sweep(_ segment: Segment) {
-        let now = time(nil)
-        guard segment.base.pointee.retained_offset != 0, now != looked else { return }
-        looked = now
-        for index in 0..<CASTOR_CONNECTIONS {
-            let state = castor_connection_state(castor_connection_at(segment.base, index))
-            guard castor_load32(state) == CASTOR_CONNECTION_CLOSED else {
-                if !since.isEmpty { since[index] = nil }
-                continue
-            }
-            guard let begin = since[index] else {
-                since[index] = now
-                continue
-            }
-            if now - begin < Lingering.seconds || castor_cas32(state, CASTOR_CONNECTION_CLOSED, CASTOR_CONNECTION_GONE) == 0 { continue }
-            since[index] = nil
-            let retained = Int(segment.base.pointee.retained_offset) + Int(index) * Int(CASTOR_RETAINED)
-            madvise(UnsafeMutableRawPointer(segment.base) + retained, Int(CASTOR_RETAINED), 9 /* MADV_REMOVE */)
         }
     }
 }

@@ -3,6 +3,8 @@
 ///
 /// The call's place among the events of its shard is published before the wait: others may come after it and are not held up. The
 /// agent is the one who knows how far the standby is; `castor_ring.acknowledged` counts lines of this ring.
+///
+/// Data for a TCP connection need not wait in the call: see HeldOutputs.swift.
 import CTSXGate
 import CTSXShim
 
@@ -44,6 +46,7 @@ enum Disturbance {
     let ended = Connections.ends(f)
     ring.pointee.waiting = CASTOR_WAIT_COMMIT
     ring.awaitAcknowledgement(of: ring.pointee.tail)
+    HeldOutputs.awaitRelease(before: f)
     if let ended { awaitGate(ended) }
     ring.pointee.waiting = CASTOR_RUNNING
     return ring.makeRoom()
@@ -78,7 +81,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
 }
 
 /// Without its agent the program cannot tell the standby what it does, and must not do anything that others see.
-@_noLocks private func failStop() {
+@_noLocks func failStop() {
     let pid = segment.pointee.agent_pid
     guard pid != 0, kernel(SYS_kill, UInt64(pid), 0) == Errno.noSuchProcess else { return }
     say("castor: the recording agent is gone; the program ends, for its standby takes over")

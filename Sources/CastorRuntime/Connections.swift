@@ -25,11 +25,11 @@ enum Connections {
         return nil
     }
 
-    @inline(__always) @_noLocks private static func at(_ index: UInt32) -> Connection {
+    @inline(__always) @_noLocks static func at(_ index: UInt32) -> Connection {
         castor_connection_at(segment, index & (CASTOR_CONNECTIONS &- 1))
     }
 
-    @inline(__always) @_noLocks private static func index(_ c: Connection) -> UInt32 {
+    @inline(__always) @_noLocks static func index(_ c: Connection) -> UInt32 {
         UInt32(truncatingIfNeeded: c - castor_connection_at(segment, 0))
     }
 
@@ -108,7 +108,12 @@ enum Connections {
         c.pointee.produced = 0
         c.pointee.tcp = description(f).pointee
         c.pointee.skip = 0
-        c.pointee.cookie = isStandby ? cookie(fd) : 0
+        c.pointee.cookie = cookie(fd)
+        c.pointee.is_held = 0
+        c.pointee.is_broken = 0
+        c.pointee.released = 0
+        c.pointee.writes = 0
+        c.pointee.writes_done = 0
         castor_store32(castor_connection_state(c), CASTOR_CONNECTION_OPEN)
         changed(c)
     }
@@ -191,6 +196,7 @@ enum Connections {
         let n = UInt64(f.pointee.result)
         if direction == .written {
             _ = castor_fetch_add(castor_connection_produced(c), n)
+            if f.pointee.flags & Mark.held == 0 { _ = castor_fetch_add(castor_connection_released(c), n) }
         } else {
             _ = castor_fetch_add(castor_connection_consumed(c), n)
             changed(c)

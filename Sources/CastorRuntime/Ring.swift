@@ -88,9 +88,13 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
 
     /// Has the agent look at the ring at its next look at any, or at once when nothing else goes on.
     @inline(never) @_noLocks func callAgent() {
-        let index = (address(self) &- address(segment) &- segment.pointee.rings_offset) / segment.pointee.ring_bytes
+        let index = index
         _ = castor_fetch_or(castor_segment_calls(segment) + Int(index / 64), 1 << (index % 64))
         if castor_load32(agentSleeping) == CASTOR_AGENT_LISTENS { wakeAgent() }
+    }
+
+    @inline(__always) var index: UInt32 {
+        UInt32(truncatingIfNeeded: (address(self) &- address(segment) &- segment.pointee.rings_offset) / segment.pointee.ring_bytes)
     }
 
     @inline(never) @_noLocks func waitForRoom(from line: UInt64) -> Bool {

@@ -15,6 +15,8 @@ enum Mark {
     static let threads: UInt32 = 8
     /// Begun on the short way (Usual.swift).
     static let usual: UInt32 = 16
+    /// Not made: what it sends is held (HeldOutputs.swift).
+    static let held: UInt32 = 32
 }
 
 @c @implementation @_noLocks
@@ -177,7 +179,7 @@ func castor_syscall_exit(_ f: Frame) {
             _ = ring.makeRoom()
         }
     }
-    if me.pointee.disturbed & Disturbance.commit != 0, leadsOut(f), !commit(me, f) {
+    if me.pointee.disturbed & Disturbance.commit != 0, leadsOut(f), !HeldOutputs.hold(ring, f), !commit(me, f) {
         f.pointee.flags = Mark.silent
         return pass(me, f)
     }
@@ -210,9 +212,10 @@ func castor_syscall_exit(_ f: Frame) {
     }
     keepInput(f)
     stripMask(f)
-    if me.pointee.disturbed & Disturbance.skip != 0, Connections.skip(f) {
+    if f.pointee.flags & Mark.held != 0 || (me.pointee.disturbed & Disturbance.skip != 0 && Connections.skip(f)) {
         me.pointee.frame = nil
         recordReturn(me, f, row)
+        if f.pointee.flags & Mark.held != 0 { HeldOutputs.publish(ring) }
         return CASTOR_DONE
     }
     ring.pointee.waiting = CASTOR_IN_CALL

@@ -53,7 +53,7 @@ enum FtPrimaryCommand: Command {
         let installation = try Installation.find()
         let program = try Program(named: arguments.operands[0])
         let isQuiet = arguments.flag("quiet")
-        let session = try Session(mode: CASTOR_MODE_RECORD)
+        let session = try Session(mode: CASTOR_MODE_RECORD, holds: true)
         // A standby does not follow what is only counted.
         session.segment.pointee.options |= CASTOR_OPT_COMMIT | CASTOR_OPT_NO_OWNERS
         if isQuiet { session.segment.pointee.options |= CASTOR_OPT_QUIET }

@@ -16,9 +16,9 @@ final class Session {
     static let ringSlots = 65536
     static let rings = Int(CASTOR_RINGS)
 
-    /// `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `retains`: with room for what a
-    /// standby may have to send again.
-    init(mode: UInt32, shares: Bool = true, retains: Bool = false) throws {
+    /// `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `holds`: with room for outputs that
+    /// wait for a standby, `retains`: and for what a standby may have to send again.
+    init(mode: UInt32, shares: Bool = true, holds: Bool = false, retains: Bool = false) throws {
         let versions = Int(CASTOR_SEGMENT_HEADER)
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
@@ -27,11 +27,13 @@ final class Session {
         let rings = (connectionsEnd + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
         let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
-        bytes = rings + Session.rings * ringBytes + shared
+        let held = rings + Session.rings * ringBytes
+        bytes = held + (holds ? Session.rings * MemoryLayout<castor_output_queue>.stride : 0) + shared
         let fd = "castor".withCString { RawSystem.call(.memfdCreate, Int(bitPattern: $0), 1 /* MFD_CLOEXEC */) }
         // Behind what is mapped: only the pages that are written take memory.
+        let heldBytes = holds ? Int(CASTOR_HELD_BYTES) * Session.rings : 0
         let retained = retains ? Int(CASTOR_RETAINED) * Int(CASTOR_CONNECTIONS) : 0
-        guard fd >= 0, ftruncate(Int32(fd), bytes + retained) == 0,
+        guard fd >= 0, ftruncate(Int32(fd), bytes + heldBytes + retained) == 0,
             let at = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, Int32(fd), 0),
             at != MAP_FAILED
         else { throw CommandError.failed("cannot create the shared segment: \(errorText(errno))") }
@@ -48,7 +50,9 @@ final class Session {
         segment.pointee.waiters_offset = UInt64(waiters)
         segment.pointee.progress_offset = UInt64(progress)
         segment.pointee.connections_offset = UInt64(connections)
-        segment.pointee.retained_offset = retains ? UInt64(bytes) : 0
+        segment.pointee.held_offset = holds ? UInt64(held) : 0
+        segment.pointee.held_bytes_offset = UInt64(bytes)
+        segment.pointee.retained_offset = retains ? UInt64(bytes + heldBytes) : 0
         segment.pointee.bytes = UInt64(bytes)
         segment.pointee.next_stream = 1  // the main thread is stream 0
         segment.pointee.debug_stream = UInt32.max

@@ -35,7 +35,7 @@ final class Standby {
     /// Starts the agent with these words, and the program when the agent has the log's beginning.
     init(directory: String, installation: Installation, agent: [String]) throws {
         self.directory = directory
-        session = try Session(mode: CASTOR_MODE_REPLAY, retains: true)
+        session = try Session(mode: CASTOR_MODE_REPLAY, holds: true, retains: true)
         session.segment.pointee.options |= CASTOR_OPT_STANDBY
         signals = session.takeSignals()
         try session.startAgent(installation.agent, agent, input: "")

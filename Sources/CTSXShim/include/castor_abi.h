@@ -3,17 +3,17 @@
 /// Everything here lives in one shared memory segment (a memfd) that castor creates, the runtime maps at
 /// `CASTOR_SEGMENT_ADDRESS` and the agent maps anywhere:
 ///
-///     segment header | shard versions | shard waiters | progress of streams | ring 0 | … | ring (ring_count - 1)
+///     segment header | shard versions | shard waiters | progress of streams | connections | ring 0 | … | ring (ring_count - 1)
 ///
 /// Whatever the program published before it died, SIGKILL included, is still there for the agent to drain.
 /// Sizes are asserted below and, for Swift, in `Layout.swift`; padding is by hand because Swift does not
 /// import over-aligned structs.
 #pragma once
-#include "castor_tcp.h"
+#include "castor_connection.h"
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 8u
+#define CASTOR_ABI_VERSION 9u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -413,46 +413,6 @@ typedef struct castor_lenient {
     uint32_t pad;
 } castor_lenient;
 
-// MARK: - TCP connections of a program with a standby
-
-/// A power of two. A connection has the first free place from its descriptor's object number on.
-#define CASTOR_CONNECTIONS 16384u
-/// So far from there at most.
-#define CASTOR_CONNECTION_REACH 64u
-/// Standby: bytes of each connection's last output, at the segment's end, in the file's order modulo this. A sender's kernel never
-/// holds more that the other side has not acknowledged.
-#define CASTOR_RETAINED (8ull << 20)
-
-enum : uint32_t {
-    CASTOR_CONNECTION_FREE = 0,
-    CASTOR_CONNECTION_CLAIMED = 1,
-    CASTOR_CONNECTION_OPEN = 2,
-    /// The program has closed it; what it sent may still be on its way.
-    CASTOR_CONNECTION_CLOSED = 3,
-    /// Standby: and that long ago that it has arrived, or never will.
-    CASTOR_CONNECTION_GONE = 4,
-};
-
-/// What the program is about to end: what it sends, or all of it.
-enum : uint32_t { CASTOR_ENDING_NOTHING = 0, CASTOR_ENDING_OUTPUT = 1, CASTOR_ENDING_CONNECTION = 2 };
-
-/// One of them. The runtime writes it, in recording after the events that it tells of have been published.
-typedef struct castor_connection {
-    uint32_t state;
-    uint32_t object;           ///< see Descriptors.swift
-    uint32_t pid;
-    uint32_t descriptor;       ///< the first that it had
-    uint32_t references;       ///< descriptors of it
-    uint32_t ending;           ///< recording: CASTOR_ENDING_*
-    uint32_t may_end;          ///< recording: the standby knows, and the gate lets it through (futex word)
-    uint32_t pad;
-    uint64_t consumed, produced; ///< bytes that the program has read and sent
-    uint64_t cookie;           ///< standby: of the socket that has its place (SO_COOKIE)
-    uint64_t skip;             ///< standby that went live: so much of what the program sends next has arrived already
-    castor_tcp tcp;
-} castor_connection;
-_Static_assert(sizeof(castor_connection) == 128, "two lines");
-
 typedef struct castor_segment {
     uint64_t magic;
     uint32_t abi;
@@ -504,9 +464,10 @@ typedef struct castor_segment {
     uint32_t committing;
     uint64_t connections_offset; ///< a bit per connection that has changed, in words of 32; then castor_connection × CASTOR_CONNECTIONS
     uint64_t retained_offset; ///< CASTOR_RETAINED × CASTOR_CONNECTIONS; 0: nothing is retained
-    uint32_t unrepaired;      ///< connections that a standby could not go on with: no CAP_NET_ADMIN
+    uint32_t unrepaired;      ///< said already: a standby cannot go on with connections, for want of CAP_NET_ADMIN
     uint32_t skipping;        ///< connections that have something to skip
-    uint64_t pad3[2];
+    uint64_t held_offset;     ///< castor_output_queue × ring_count; 0: outputs are not held
+    uint64_t held_bytes_offset; ///< CASTOR_HELD_BYTES × ring_count
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
     uint64_t polled[CASTOR_POLLED];

@@ -84,6 +84,12 @@ CASTOR_INLINE uint32_t *_Nonnull castor_connections_changed(castor_segment *_Non
 CASTOR_INLINE castor_connection *_Nonnull castor_connection_at(castor_segment *_Nonnull s, uint32_t index) {
     return (castor_connection *)(castor_connections_changed(s) + CASTOR_CONNECTIONS / 32) + index;
 }
+CASTOR_INLINE castor_output_queue *_Nonnull castor_output_queue_at(castor_segment *_Nonnull s, uint32_t ring) {
+    return (castor_output_queue *)((char *)s + s->held_offset) + ring;
+}
+CASTOR_INLINE castor_held_output *_Nonnull castor_output_queue_slot(castor_output_queue *_Nonnull h, uint64_t i) {
+    return &h->outputs[i & (CASTOR_HELD - 1)];
+}
 CASTOR_INLINE uint32_t *_Nonnull castor_waiters(castor_segment *_Nonnull s, uint32_t shard) {
     return (uint32_t *)((char *)s + s->waiters_offset) + shard;
 }
@@ -179,6 +185,14 @@ CASTOR_FIELD(connection, may_end, uint32_t)
 CASTOR_FIELD(connection, consumed, uint64_t)
 CASTOR_FIELD(connection, produced, uint64_t)
 CASTOR_FIELD(connection, skip, uint64_t)
+CASTOR_FIELD(connection, is_held, uint32_t)
+CASTOR_FIELD(connection, is_broken, uint32_t)
+CASTOR_FIELD(connection, released_waiting, uint32_t)
+CASTOR_FIELD(connection, released, uint64_t)
+CASTOR_FIELD(connection, writes, uint64_t)
+CASTOR_FIELD(connection, writes_done, uint64_t)
+CASTOR_FIELD(output_queue, added, uint64_t)
+CASTOR_FIELD(output_queue, taken, uint64_t)
 CASTOR_FIELD(progress, count, uint64_t)
 CASTOR_FIELD(progress, start, uint64_t)
 CASTOR_FIELD(progress, end, uint64_t)

@@ -1,0 +1,76 @@
+/// TCP connections of a program with a standby, and what it sends over them. Parts of the segment: see castor_abi.h.
+#pragma once
+#include "castor_tcp.h"
+
+/// A power of two. A connection has the first free place from its descriptor's object number on.
+#define CASTOR_CONNECTIONS 16384u
+/// So far from there at most.
+#define CASTOR_CONNECTION_REACH 64u
+/// Standby: bytes of each connection's last output, at the segment's end, in the file's order modulo this. A sender's kernel never
+/// holds more that the other side has not acknowledged.
+#define CASTOR_RETAINED (8ull << 20)
+
+enum : uint32_t {
+    CASTOR_CONNECTION_FREE = 0,
+    CASTOR_CONNECTION_CLAIMED = 1,
+    CASTOR_CONNECTION_OPEN = 2,
+    /// The program has closed it; what it sent may still be on its way.
+    CASTOR_CONNECTION_CLOSED = 3,
+    /// Standby: and that long ago that it has arrived, or never will.
+    CASTOR_CONNECTION_GONE = 4,
+};
+
+/// What the program is about to end: what it sends, or all of it.
+enum : uint32_t { CASTOR_ENDING_NOTHING = 0, CASTOR_ENDING_OUTPUT = 1, CASTOR_ENDING_CONNECTION = 2 };
+
+/// One of them. The runtime writes it, in recording after the events that it tells of have been published.
+typedef struct castor_connection {
+    uint32_t state;
+    uint32_t object;           ///< see Descriptors.swift
+    uint32_t pid;
+    uint32_t descriptor;       ///< the first that it had
+    uint32_t references;       ///< descriptors of it
+    uint32_t ending;           ///< recording: CASTOR_ENDING_*
+    uint32_t may_end;          ///< recording: the standby knows, and the gate lets it through (futex word)
+    uint32_t pad;
+    uint64_t consumed, produced; ///< bytes that the program has read and sent
+    uint64_t cookie;           ///< of the socket (SO_COOKIE); on a standby of the one that has its place
+    uint64_t skip;             ///< standby that went live: so much of what the program sends next has arrived already
+    castor_tcp tcp;
+    // held outputs
+    uint32_t is_held;          ///< the agent has the socket, too, and sends what is held
+    uint32_t is_broken;        ///< the kernel would not send: the program's next call says why
+    uint32_t released_waiting; ///< somebody sleeps on the low half of `released`
+    uint32_t pad2;
+    uint64_t released;         ///< of `produced`: bytes that the kernel has been given
+    uint64_t writes, writes_done; ///< calls whose output was held, and how many of them are over
+    uint64_t pad3[3];
+} castor_connection;
+_Static_assert(sizeof(castor_connection) == 192, "three lines");
+
+// MARK: - Held outputs
+
+/// A power of two: outputs that a thread may have held at once, and their bytes.
+#define CASTOR_HELD 1024u
+#define CASTOR_HELD_BYTES (1ull << 20)
+
+/// What a thread has sent and no standby knows of yet. The bytes are in the thread's part of the segment's file.
+typedef struct castor_held_output {
+    uint32_t connection;
+    uint32_t length;
+    uint64_t line;             ///< the event is in the ring's lines before this one
+    uint64_t position;         ///< of its first byte in what the connection sends
+    uint32_t at;               ///< of its bytes
+    uint32_t pad;
+} castor_held_output;
+_Static_assert(sizeof(castor_held_output) == 32, "half a line");
+
+/// A ring's held outputs, first in, first out: the thread adds them, the agent sends them.
+typedef struct castor_output_queue {
+    uint64_t added;
+    uint64_t pad0[7];
+    uint64_t taken;
+    uint64_t pad1[7];
+    castor_held_output outputs[CASTOR_HELD];
+} castor_output_queue;
+_Static_assert(sizeof(castor_output_queue) == 128 + 32 * CASTOR_HELD, "held outputs");

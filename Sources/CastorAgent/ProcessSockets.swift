@@ -1,0 +1,50 @@
+/// Sockets of a process, by the kernel's own numbers for them.
+import Glibc
+
+final class ProcessSockets {
+    private let process: Int32
+    private let pid: UInt32
+    private lazy var descriptors: [UInt64: Int32] = all()
+
+    init(_ pid: UInt32) {
+        self.pid = pid
+        process = Int32(RawCall.function(434, Int(pid), 0, 0, 0, 0, 0))  // pidfd_open
+    }
+    deinit { if process >= 0 { close(process) } }
+
+    /// A descriptor of our own for the same socket.
+    func socket(_ cookie: UInt64, at descriptor: UInt32) -> Int32? {
+        if let own = take(Int32(descriptor)) {
+            if ProcessSockets.cookie(own) == cookie { return own }
+            close(own)
+        }
+        return descriptors[cookie].flatMap(take)
+    }
+
+    private func take(_ descriptor: Int32) -> Int32? {
+        let own = Int32(RawCall.function(438, Int(process), Int(descriptor), 0, 0, 0, 0))  // pidfd_getfd
+        return own >= 0 ? own : nil
+    }
+
+    private static func cookie(_ descriptor: Int32) -> UInt64 {
+        var value: UInt64 = 0
+        var size: socklen_t = 8
+        return getsockopt(descriptor, SOL_SOCKET, 57, &value, &size) == 0 ? value : 0  // SO_COOKIE
+    }
+
+    private func all() -> [UInt64: Int32] {
+        var found: [UInt64: Int32] = [:]
+        guard let directory = opendir("/proc/\(pid)/fd") else { return found }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let descriptor = Int32(name), let own = take(descriptor) else { continue }
+            let cookie = ProcessSockets.cookie(own)
+            close(own)
+            if cookie != 0 { found[cookie] = descriptor }
+        }
+        return found
+    }
+}

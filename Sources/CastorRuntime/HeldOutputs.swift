@@ -1,0 +1,158 @@
+/// Asynchronous release: what a program sends over a TCP connection is kept, and the call returns at once. The agent sends it when a
+/// standby has everything that led to it, the call's own event included.
+///
+/// Only where nobody can tell the difference: the kernel would have taken all of it, and whoever asks it later, by a call that sends or
+/// ends something, waits until nothing is held. So the kernel's word whether a socket can be written to remains true, and where it
+/// would not take everything it is asked (Commit.swift).
+import CTSXGate
+import CTSXShim
+
+enum HeldOutputs {
+    /// A page that a small write takes in the kernel's count, and its own overhead.
+    private static let overhead: UInt64 = 2304
+    /// Larger ones wait: copying them costs more than it brings.
+    private static let most: UInt64 = CASTOR_HELD_BYTES / 4
+
+    /// Keeps what the call sends, which need not be made then. Its event is to follow, then `publish`.
+    @inline(never) @_noLocks static func hold(_ ring: Ring, _ f: Frame) -> Bool {
+        guard segment.pointee.held_offset != 0, castor_load32(castor_segment_committing(segment)) != 0, let data = SentData(f),
+            Descriptors.kind(f.pointee.a0) == DescriptorKind.network, let c = Connections.find(f.pointee.a0), isOpen(c)
+        else { return false }
+        let length = data.length
+        guard length > 0, length <= most else { return false }
+        let index = ring.index
+        let queue = castor_output_queue_at(segment, index)
+        guard let at = place(queue, length), takes(f.pointee.a0, c, length) else { return false }
+        let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index)
+        guard data.copy(to: start &+ at) == Int64(length) else { return false }
+        castor_output_queue_slot(queue, queue.pointee.added).pointee = castor_held_output(
+            connection: Connections.index(c), length: UInt32(length), line: 0, position: castor_load(castor_connection_produced(c)),
+            at: UInt32(at), pad: 0)
+        _ = castor_fetch_add(castor_connection_writes(c), 1)
+        f.pointee.result = Int64(length)
+        f.pointee.flags |= Mark.held
+        return true
+    }
+
+    /// After the event: the agent sees what is held.
+    @_noLocks static func publish(_ ring: Ring) {
+        let queue = castor_output_queue_at(segment, ring.index)
+        castor_output_queue_slot(queue, queue.pointee.added).pointee.line = ring.pointee.tail
+        castor_store(castor_output_queue_added(queue), queue.pointee.added &+ 1)
+        ring.callAgent()
+        wakeAgent()
+    }
+
+    /// Nothing is known against the connection, and what it sends next comes after what is held.
+    @inline(__always) @_noLocks private static func isOpen(_ c: Connection) -> Bool {
+        castor_load32(castor_connection_is_held(c)) != 0 && castor_load32(castor_connection_is_broken(c)) == 0
+            && castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
+            && castor_load32(castor_connection_ending(c)) == CASTOR_ENDING_NOTHING && castor_load(castor_connection_skip(c)) == 0
+    }
+
+    /// Where `length` bytes are free, in one piece.
+    @_noLocks private static func place(_ queue: UnsafeMutablePointer<castor_output_queue>, _ length: UInt64) -> UInt64? {
+        let added = queue.pointee.added
+        let taken = castor_load(castor_output_queue_taken(queue))
+        if taken == added { return 0 }
+        if added &- taken == UInt64(CASTOR_HELD) { return nil }
+        let first = UInt64(castor_output_queue_slot(queue, taken).pointee.at)
+        let last = castor_output_queue_slot(queue, added &- 1).pointee
+        let end = UInt64(last.at) &+ UInt64(last.length)
+        if end <= first { return end &+ length < first ? end : nil }
+        if end &+ length <= CASTOR_HELD_BYTES { return end }
+        return length < first ? 0 : nil
+    }
+
+    /// Whether the kernel would take so much now, after all that is held. It counts the memory that bytes take, of which this is more
+    /// than enough.
+    @_noLocks private static func takes(_ fd: UInt64, _ c: Connection, _ length: UInt64) -> Bool {
+        var memory: InlineArray<10, UInt32> = .init(repeating: 0)  // SK_MEMINFO_*, then the length
+        memory[9] = 36
+        let isKnown = withUnsafeMutablePointer(to: &memory) {
+            kernel(SYS_getsockopt, fd, 1, 55, address($0), address($0) &+ 36) == 0  // SO_MEMINFO
+        }
+        let (room, queued) = (UInt64(memory[3]), UInt64(memory[5]))  // SK_MEMINFO_SNDBUF, _WMEM_QUEUED
+        let held = castor_load(castor_connection_produced(c)) &- castor_load(castor_connection_released(c))
+        let writes = castor_load(castor_connection_writes(c)) &- castor_load(castor_connection_writes_done(c))
+        return isKnown && queued &+ 2 &* (held &+ length) &+ overhead &* (writes &+ 1) <= room
+    }
+
+    // MARK: - Calls that wait for what is held
+
+    /// Returns when nothing is held that comes before a call that leads out.
+    @inline(never) @_noLocks static func awaitRelease(before f: Frame) {
+        if segment.pointee.held_offset == 0 { return }
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_close_range, SYS_exit_group, SYS_execve, SYS_execveat:
+            var i: UInt32 = 0
+            while i < CASTOR_CONNECTIONS {
+                let c = Connections.at(i)
+                if c.pointee.pid == process.pointee.pid { awaitRelease(of: c) }
+                i &+= 1
+            }
+        case SYS_dup2, SYS_dup3: awaitRelease(ofDescriptor: f.pointee.a1)
+        case SYS_splice: awaitRelease(ofDescriptor: f.pointee.a2)
+        default: awaitRelease(ofDescriptor: f.pointee.a0)
+        }
+    }
+    @_noLocks private static func awaitRelease(ofDescriptor fd: UInt64) {
+        if let c = Connections.find(fd) { awaitRelease(of: c) }
+    }
+    @_noLocks private static func awaitRelease(of c: Connection) {
+        let released = castor_connection_released(c)
+        let waiting = castor_connection_released_waiting(c)
+        while castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN {
+            _ = castor_exchange32(waiting, 1)
+            let seen = castor_load(released)
+            if seen >= castor_load(castor_connection_produced(c)) { break }
+            failStop()
+            wakeAgent()
+            sleepOn(address(released), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
+        }
+        castor_store32(waiting, 0)
+    }
+}
+
+/// The bytes that a call gives a stream, where nothing else comes with them.
+private struct SentData {
+    /// One piece, or an array of struct iovec.
+    private let at: UInt64, count: UInt64
+    private let isVector: Bool
+    /// MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE: none changes what is sent.
+    private static let flags: UInt64 = 0xc040
+
+    @_noLocks init?(_ f: Frame) {
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_write: (at, count, isVector) = (f.pointee.a1, f.pointee.a2, false)
+        case SYS_writev: (at, count, isVector) = (f.pointee.a1, f.pointee.a2 & 0xffff_ffff, true)
+        case SYS_sendto:
+            guard f.pointee.a4 == 0, f.pointee.a3 & 0xffff_ffff & ~SentData.flags == 0 else { return nil }
+            (at, count, isVector) = (f.pointee.a1, f.pointee.a2, false)
+        case SYS_sendmsg:
+            let message = words(f.pointee.a1)  // name, its length, vector, count, control data, their length
+            guard f.pointee.a2 & 0xffff_ffff & ~SentData.flags == 0, message[0] == 0, message[5] == 0 else { return nil }
+            (at, count, isVector) = (message[2], message[3], true)
+        default: return nil
+        }
+        if isVector, count > 1024 { return nil }
+    }
+
+    var length: UInt64 {
+        @_noLocks get {
+            if !isVector { return count }
+            var sum: UInt64 = 0
+            var i: UInt64 = 0
+            while i < count {
+                sum &+= words(at &+ i &* 16)[1]
+                i &+= 1
+            }
+            return sum
+        }
+    }
+
+    /// By the kernel, who knows which of the program's memory can be read.
+    @_noLocks func copy(to offset: UInt64) -> Int64 {
+        kernel(isVector ? SYS_pwritev : SYS_pwrite64, UInt64(UInt32(bitPattern: process.pointee.segment_fd)), at, count, offset)
+    }
+}
