@@ -96,7 +96,7 @@ final class Connection: @unchecked Sendable {
         guard write(&rest) else { return fail() }
         if rest.isEmpty { return true }
         queue.append(rest)
-        Thread.start { self.writeQueue() }
+        Thread.start(isUrgent: true) { self.writeQueue() }
         return true
     }
 

@@ -68,8 +68,8 @@ final class PrimaryNode: @unchecked Sendable {
         places = replicas.map { Place(name: "\($0.host):\($0.port)") }
         handle(.started(begin))
         lease?.answer { [self] in handle(.lease($0)) }
-        for (index, replica) in replicas.enumerated() { Thread.start { self.serve(replica, index) } }
-        Thread.start { self.tick() }
+        for (index, replica) in replicas.enumerated() { Thread.start(isUrgent: true) { self.serve(replica, index) } }
+        Thread.start(isUrgent: true) { self.tick() }
     }
 
     // MARK: - Inputs from the thread that drains
@@ -196,6 +196,8 @@ final class PrimaryNode: @unchecked Sendable {
             control.send("note fenced: \(reason); nothing of this program leaves any more, and it is ended")
             endProgram()
         } else {
+            // Its connections end when the agent does, who has their sockets as well.
+            gate?.setMode(.pass)
             control.send("info \(reason)")
         }
         monitor.changed()
@@ -267,26 +269,6 @@ extension PrimaryNode: Reported {
         (peer.sent, peer.received, peer.consumed) = (replica.sent, replica.received, replica.consumed)
         peer.lag = trail.lag(of: replica.consumed, at: time)
         if replica.link != nil { peer.state = replica.isMember ? .protecting : .catchingUp }
-    }
-}
-
-enum Thread {
-    /// Runs `body` beside everything else; nobody waits for it.
-    static func start(_ body: @escaping @Sendable () -> Void) {
-        final class Box {
-            let body: @Sendable () -> Void
-            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-        }
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(Box(body))
-        let code = pthread_create(
-            &thread, nil,
-            {
-                Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body()
-                return nil
-            }, box.toOpaque())
-        precondition(code == 0, "no thread: \(String(cString: strerror(code)))")
-        pthread_detach(thread)
     }
 }
 

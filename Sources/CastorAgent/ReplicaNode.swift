@@ -72,8 +72,8 @@ final class ReplicaNode: @unchecked Sendable {
         machine = ReplicaMachine(id: id, log: log, options: options)
         said = machine.hindrance
         lease?.answer { [self] in handle(.lease($0)) }
-        Thread.start { self.serve() }
-        Thread.start { self.tick() }
+        Thread.start(isUrgent: true) { self.serve() }
+        Thread.start(isUrgent: true) { self.tick() }
     }
 
     /// Returns when the log's manifest is there, or false when castor does not want it any more.
@@ -173,7 +173,7 @@ final class ReplicaNode: @unchecked Sendable {
             let connection = Connection(descriptor: descriptor, patience: options.deadline)
             // Beside the others: one who only calls, and says nothing, must not keep the primary waiting.
             guard callers.enter() else { continue }
-            Thread.start {
+            Thread.start(isUrgent: true) {
                 self.serve(connection)
                 self.callers.leave()
             }

@@ -6,7 +6,11 @@ public final class Monitor: @unchecked Sendable {
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
     public init() {
-        pthread_mutex_init(mutex, nil)
+        var kind = pthread_mutexattr_t()
+        pthread_mutexattr_init(&kind)
+        pthread_mutexattr_setprotocol(&kind, Int32(PTHREAD_PRIO_INHERIT))  // an urgent thread hurries the one that it waits for
+        pthread_mutex_init(mutex, &kind)
+        pthread_mutexattr_destroy(&kind)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)

@@ -224,7 +224,7 @@ enum Connections {
         castor_store(castor_connection_skip(c), left &- n)
         if left == n { _ = castor_fetch_add32(castor_segment_skipping(segment), UInt32.max) }
         f.pointee.result = Int64(n)
-        if f.pointee.nr == UInt64(SYS_sendfile) { move(f.pointee.a1, f.pointee.a2, n) }
+        if f.pointee.nr == UInt64(SYS_sendfile) { moveOn(f.pointee.a1, f.pointee.a2, n) }
         let isPlain = f.pointee.nr == UInt64(SYS_write) || f.pointee.nr == UInt64(SYS_sendto)
         // Who does not mind to wait does not expect that a part is left.
         if n < asked, isPlain, kernel(SYS_fcntl, f.pointee.a0, 3) & 0o4000 == 0 {  // F_GETFL, O_NONBLOCK
@@ -244,19 +244,6 @@ enum Connections {
         default: return f.pointee.a2
         }
     }
-    @_noLocks private static func total(_ vector: UInt64, _ count: UInt64) -> UInt64 {
-        var sum: UInt64 = 0
-        var i: UInt64 = 0
-        while i < count {
-            sum &+= words(vector &+ i &* 16)[1]
-            i &+= 1
-        }
-        return sum
-    }
-    @_noLocks private static func move(_ file: UInt64, _ offset: UInt64, _ n: UInt64) {
-        if offset == 0 { kernel(SYS_lseek, file, n, 1) } else { words(offset)[0] &+= n }
-    }
-
     // MARK: - What may have to be sent again
 
     @_noLocks private static func retain(_ f: Frame, _ c: Connection) {

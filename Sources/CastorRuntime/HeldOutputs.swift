@@ -15,7 +15,7 @@ enum HeldOutputs {
 
     /// Keeps what the call sends, which need not be made then. Its event is to follow, then `publish`.
     @inline(never) @_noLocks static func hold(_ ring: Ring, _ f: Frame) -> Bool {
-        guard segment.pointee.held_offset != 0, castor_load32(castor_segment_committing(segment)) != 0, let data = SentData(f),
+        guard segment.pointee.held_offset != 0, castor_load32(castor_segment_committing(segment)) != 0, let data = SentData(of: f),
             Descriptors.kind(f.pointee.a0) == DescriptorKind.network, let c = Connections.find(f.pointee.a0), isOpen(c)
         else { return false }
         let length = data.length
@@ -24,13 +24,14 @@ enum HeldOutputs {
         let queue = castor_output_queue_at(segment, index)
         guard let at = place(queue, length), takes(f.pointee.a0, c, length) else { return false }
         let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index)
-        guard data.copy(to: start &+ at) == Int64(length) else { return false }
+        guard data.copy(length, to: start &+ at) else { return false }
         castor_output_queue_slot(queue, queue.pointee.added).pointee = castor_held_output(
             connection: Connections.index(c), length: UInt32(length), line: 0, position: castor_load(castor_connection_produced(c)),
             at: UInt32(at), pad: 0)
         _ = castor_fetch_add(castor_connection_writes(c), 1)
         f.pointee.result = Int64(length)
         f.pointee.flags |= Mark.held
+        if case .file(let descriptor, let offset, _) = data { moveOn(descriptor, offset, length) }
         return true
     }
 
@@ -111,48 +112,5 @@ enum HeldOutputs {
             sleepOn(address(released), UInt32(truncatingIfNeeded: seen), milliseconds: 50)
         }
         castor_store32(waiting, 0)
-    }
-}
-
-/// The bytes that a call gives a stream, where nothing else comes with them.
-private struct SentData {
-    /// One piece, or an array of struct iovec.
-    private let at: UInt64, count: UInt64
-    private let isVector: Bool
-    /// MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE: none changes what is sent.
-    private static let flags: UInt64 = 0xc040
-
-    @_noLocks init?(_ f: Frame) {
-        switch Int32(truncatingIfNeeded: f.pointee.nr) {
-        case SYS_write: (at, count, isVector) = (f.pointee.a1, f.pointee.a2, false)
-        case SYS_writev: (at, count, isVector) = (f.pointee.a1, f.pointee.a2 & 0xffff_ffff, true)
-        case SYS_sendto:
-            guard f.pointee.a4 == 0, f.pointee.a3 & 0xffff_ffff & ~SentData.flags == 0 else { return nil }
-            (at, count, isVector) = (f.pointee.a1, f.pointee.a2, false)
-        case SYS_sendmsg:
-            let message = words(f.pointee.a1)  // name, its length, vector, count, control data, their length
-            guard f.pointee.a2 & 0xffff_ffff & ~SentData.flags == 0, message[0] == 0, message[5] == 0 else { return nil }
-            (at, count, isVector) = (message[2], message[3], true)
-        default: return nil
-        }
-        if isVector, count > 1024 { return nil }
-    }
-
-    var length: UInt64 {
-        @_noLocks get {
-            if !isVector { return count }
-            var sum: UInt64 = 0
-            var i: UInt64 = 0
-            while i < count {
-                sum &+= words(at &+ i &* 16)[1]
-                i &+= 1
-            }
-            return sum
-        }
-    }
-
-    /// By the kernel, who knows which of the program's memory can be read.
-    @_noLocks func copy(to offset: UInt64) -> Int64 {
-        kernel(isVector ? SYS_pwritev : SYS_pwrite64, UInt64(UInt32(bitPattern: process.pointee.segment_fd)), at, count, offset)
     }
 }

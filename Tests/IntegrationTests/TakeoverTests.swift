@@ -126,6 +126,30 @@ extension Integration {
             try service.expectAllRight(client)
         }
 
+        /// Two threads answer the same connections in turns, by every call that sends, and connections come and go.
+        @Test(arguments: deaths)
+        func turns(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("turns \(number) \(death)")
+            let service = try Service(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(Service.port)"])
+            let client = try service.client(
+                "turns_load.py", [Hosts.service, "\(Service.port)", "8", "4000000"], begins: "MiB")
+            _ = try client.line(containing: "\(2 + random.below(25)) MiB")
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// What the program sent before it crashed arrives, and then the end.
+        @Test func lastWords() throws {
+            let workspace = try Workspace()
+            let service = try Service(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(Service.port)"])
+            let client = try service.client(
+                "turns_load.py", [Hosts.service, "\(Service.port)", "4", "1000000", "crash"], begins: "MiB")
+            let seen = try client.wait(timeout: 120)
+            workspace.expect(seen.status == 0, "the client: \(seen.errorText)")
+            #expect(try service.primary.wait().status == 128 + SIGABRT)
+        }
+
         /// Megabytes up, down and both ways at once, and an end of each direction by itself.
         @Test(arguments: deaths)
         func bulk(_ number: Int, _ death: Death) throws {

@@ -1,0 +1,77 @@
+"""The client of turns_server.c: turns_load.py ADDRESS PORT CONNECTIONS BYTES [crash].
+
+Each connection asks for answers of random lengths until it has had so many bytes, now and then anew; every byte and every end is checked.
+Prints a line for each mebibyte. With `crash` the server dies at the end, and all that it sent before must have come."""
+import random
+import socket
+import sys
+import threading
+
+address, port, count, size = sys.argv[1], *map(int, sys.argv[2:5])
+PIECE = 251 * 400
+pattern = bytes(i % 251 for i in range(2 * PIECE))
+failures, lock, moved = [], threading.Lock(), 0
+
+
+def note(length):
+    global moved
+    with lock:
+        before, moved = moved >> 20, moved + length
+        if moved >> 20 != before:
+            print(moved >> 20, "MiB", flush=True)
+
+
+def expect(stream, at, length):
+    end = at + length
+    while at < end:
+        data = stream.recv(min(PIECE, end - at))
+        if not data:
+            raise OSError(f"ended after {at} bytes")
+        if data != pattern[at % 251:at % 251 + len(data)]:
+            raise OSError(f"wrong bytes after {at}")
+        at += len(data)
+        note(len(data))
+    return at
+
+
+def run(number):
+    draw = random.Random(number)
+    try:
+        got = 0
+        while got < size:
+            with socket.create_connection((address, port), timeout=30) as stream:
+                at = 0
+                for _ in range(draw.randrange(1, 40)):
+                    length = draw.choice([1, 10, 1000, 20_000, 300_000])
+                    stream.sendall(b"%d\n" % length)
+                    at = expect(stream, at, length)
+                got += at
+                stream.sendall(b"end\n")
+                if stream.recv(1):
+                    raise OSError("bytes after the end")
+    except OSError as error:
+        failures.append(f"connection {number}: {error!r}")
+
+
+threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+if len(sys.argv) > 5 and not failures:
+    with socket.create_connection((address, port), timeout=30) as stream:
+        stream.sendall(b"crash 5000\n")
+        try:
+            expect(stream, 0, 5000)
+        except OSError as error:
+            failures.append(f"the crash: {error!r}")
+        try:
+            if stream.recv(1):
+                failures.append("bytes after the crash")
+        except ConnectionResetError:
+            pass  # an end as good as any
+        except OSError as error:
+            failures.append(f"no end after the crash: {error!r}")
+for failure in failures:
+    print(failure, file=sys.stderr)
+sys.exit(1 if failures else 0)
