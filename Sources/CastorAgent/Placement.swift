@@ -7,13 +7,13 @@ import Glibc
 
 struct Placement {
     private let isUseful = numa_available() >= 0 && numa_num_configured_nodes() > 1
-    private var placed: Set<UInt32> = []
 
-    /// Called for every live ring now and then; does its work once for each stream.
-    mutating func place(_ ring: UnsafeMutablePointer<castor_ring>, bytes: Int) {
-        guard isUseful, placed.insert(ring.pointee.stream).inserted else { return }
-        guard let cpu = ProcessFile.processor(of: ring.pointee.pid, ring.pointee.tid) else { return }
+    /// Called once for each stream. The node, where there are several.
+    func place(_ ring: UnsafeMutablePointer<castor_ring>, bytes: Int) -> Int? {
+        guard isUseful, let cpu = ProcessFile.processor(of: ring.pointee.pid, ring.pointee.tid) else { return nil }
         let node = numa_node_of_cpu(cpu)
-        if node >= 0 { numa_tonode_memory(ring, bytes, node) }
+        guard node >= 0 else { return nil }
+        numa_tonode_memory(ring, bytes, node)
+        return Int(node)
     }
 }

@@ -11,10 +11,7 @@ final class RecordAgent {
     private let segment: Segment
     private let control: Control
     private let log: LogWriter
-    /// Payload bytes still to come of the event at each ring's head.
-    private var owed: [UInt64]
-    /// Bytes of small events in the line at each ring's head that the log has already.
-    private var taken: [Int]
+    private let drains: Drains
     private var unsupported: [String: UInt64] = [:]
     private var unsupportedOrder: [String] = []
     private var objects: Set<String> = []
@@ -37,19 +34,19 @@ final class RecordAgent {
     private var heldOfEnded: [HeldOutputs.Allowance] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
-    init(segment: Segment, control: Control, log: LogWriter, primary: PrimaryNode? = nil) {
+    /// With a `primary` one thread drains: what standbys are told is in one order.
+    init(segment: Segment, control: Control, log: LogWriter, threads: Int = 1, primary: PrimaryNode? = nil) {
         self.segment = segment
         self.control = control
         self.primary = primary
         self.log = log
         manifest = log.manifest
         objects = Set(manifest.objects.map(\.path.description))
-        owed = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
-        taken = Array(repeating: 0, count: owed.count)
-        seen = Array(repeating: 0, count: owed.count)
-        active = ActiveRings(count: owed.count, parks: primary == nil)
+        drains = Drains(segment: segment, log: log, threads: primary == nil ? threads : 1)
+        seen = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
+        active = ActiveRings(count: seen.count, parks: primary == nil)
         processes = ProcessWatch(segment: segment, control: control)
-        told = Array(repeating: 0, count: owed.count)
+        told = Array(repeating: 0, count: seen.count)
     }
 
     func run() {
@@ -89,7 +86,7 @@ final class RecordAgent {
             if let primary { try tell(primary, work.lines, changes) }
             if isDue {
                 flushed = now
-                if log.events != written { try log.flush() }
+                if log.events != written { try drains.flush() }
                 written = log.events
             }
             reminder.recording(segment, active.indices)
@@ -200,18 +197,20 @@ final class RecordAgent {
         if everything {
             for i in 0..<segment.ringsUsed where !active.contains(i) && wantsLook(i) { active.add(i) }
         }
-        var work = Work()
+        let indices = active.indices.filter { isInUse(segment.ring($0)) }
+        for index in indices { meet(index) }
         let now = Clock.milliseconds
+        try drains.drain(indices)
+        note(drains.takeNotes())
+        var work = Work()
         try active.filter { index, active in
             let ring = segment.ring(index)
-            let state = segment.state(ring)
-            if state != CASTOR_RING_LIVE && state != CASTOR_RING_DONE { return false }
-            meet(ring, index)
-            let lines = try drain(ring, index)
+            guard isInUse(ring) else { return false }
+            let lines = drains.linesOf(index)
             work.lines += lines
-            if state == CASTOR_RING_DONE, isDrained(ring, index) {
-                try appendRow(ring)  // of threads that an exec ended
-                free(ring, index)
+            if segment.state(ring) == CASTOR_RING_DONE, drains[index].isDrained(index) {
+                try drains[index].appendRow(index)  // of threads that an exec ended
+                free(index)
                 work.freed += 1
                 return false
             }
@@ -222,10 +221,15 @@ final class RecordAgent {
         return work
     }
 
+    private func isInUse(_ ring: UnsafeMutablePointer<castor_ring>) -> Bool {
+        let state = segment.state(ring)
+        return state == CASTOR_RING_LIVE || state == CASTOR_RING_DONE
+    }
+
     private func wantsLook(_ index: UInt32) -> Bool {
         let ring = segment.ring(index)
         switch segment.state(ring) {
-        case CASTOR_RING_LIVE: return !isDrained(ring, index) || isWaiting(ring, index)
+        case CASTOR_RING_LIVE: return !drains[index].isDrained(index) || isWaiting(ring, index)
         case CASTOR_RING_DONE: return true
         default: return false
         }
@@ -237,126 +241,20 @@ final class RecordAgent {
     }
 
     /// A ring that was never looked at for this stream.
-    private func meet(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
+    private func meet(_ index: UInt32) {
+        let ring = segment.ring(index)
         if seen[Int(index)] == ring.pointee.stream &+ 1 { return }
         seen[Int(index)] = ring.pointee.stream &+ 1
-        placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes))
+        drains.meet(index, node: placement.place(ring, bytes: Int(segment.base.pointee.ring_bytes)))
         processes.see(ring.pointee.pid)
     }
 
-    private func isDrained(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) -> Bool {
-        castor_load(castor_ring_tail(ring)) == ring.pointee.head && castor_load32(castor_ring_packed(ring)) == taken[Int(index)]
-    }
-
-    private func free(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) {
-        owed[Int(index)] = 0
-        taken[Int(index)] = 0
+    private func free(_ index: UInt32) {
+        let ring = segment.ring(index)
+        drains[index].forget(index)
         told[Int(index)] = 0
         if let held = primary?.held.news(index, before: ring.pointee.head) { heldOfEnded.append(held) }
         segment.free(ring, index)
-    }
-
-    private func drain(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
-        let stream = ring.pointee.stream
-        let start = ring.pointee.head
-        var head = start
-        let tail = castor_load(castor_ring_tail(ring))
-        while head < tail {
-            if owed[Int(index)] > 0 {
-                head = try drainPayload(ring, index, from: head, to: tail)
-                release(ring, head)
-                continue
-            }
-            // Without wrap-around, and with room for the producer long before the batch ends.
-            let run = min(tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask), 16384)
-            head += UInt64(
-                try log.lane.append(
-                    stream: stream, entries: castor_slot(ring, head), count: Int(run), skipped: taken[Int(index)],
-                    before: CASTOR_EV_UNSUPPORTED))
-            taken[Int(index)] = 0
-            release(ring, head)
-            if head == tail || castor_slot(ring, head).pointee.kind & CASTOR_SMALL != 0
-                || castor_slot(ring, head).pointee.payload == 0 && !isUnsupported(ring, head)
-            {
-                continue
-            }
-            let entry = castor_slot(ring, head)
-            if isUnsupported(ring, head) { noteUnsupported(entry.pointee.nr) }
-            if namesObjects(entry) {
-                if tail - head <= castor_lines(UInt64(entry.pointee.payload)) { break }  // the rest is on its way
-                noteObjects(entry, ring, head + 1)
-            }
-            head += 1
-            if entry.pointee.payload == 0 {
-                try log.lane.append(stream: stream, entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
-            } else {
-                try beginPayload(ring, index, entry, &head, tail)
-            }
-        }
-        if head != start {
-            release(ring, head)
-            return head - start
-        }
-        return try drainOpenLine(ring, index)
-    }
-
-    /// The small events of the line that the thread still fills: taken when nothing else comes, for touching the line while
-    /// it is written costs both sides.
-    private func drainOpenLine(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
-        let tail = castor_load(castor_ring_tail(ring))
-        let packed = Int(castor_load32(castor_ring_packed(ring)))
-        guard tail == ring.pointee.head, castor_load(castor_ring_tail(ring)) == tail, packed > taken[Int(index)] else {
-            return 0
-        }
-        try log.lane.append(
-            stream: ring.pointee.stream, line: castor_slot(ring, tail), from: taken[Int(index)], to: packed)
-        taken[Int(index)] = packed
-        return 1
-    }
-
-    private func isUnsupported(_ ring: UnsafeMutablePointer<castor_ring>, _ head: UInt64) -> Bool {
-        castor_slot(ring, head).pointee.kind == CASTOR_EV_UNSUPPORTED
-    }
-
-    /// Gives lines back. A producer that waits is woken when half the ring is free: woken earlier, it would only run
-    /// into the end again.
-    private func release(_ ring: UnsafeMutablePointer<castor_ring>, _ head: UInt64) {
-        castor_store(castor_ring_head(ring), head)
-        castor_fence()
-        if castor_load32(castor_ring_producer_waiting(ring)) != 0,
-            castor_load(castor_ring_tail(ring)) - head <= (ring.pointee.mask + 1) / 2
-        {
-            Futex.wake(castor_ring_head(ring))
-        }
-    }
-
-    private func beginPayload(
-        _ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32, _ entry: UnsafeMutablePointer<castor_entry>,
-        _ head: inout UInt64, _ tail: UInt64
-    ) throws {
-        let length = UInt64(entry.pointee.payload)
-        let lines = castor_lines(length)
-        let place = head & ring.pointee.mask
-        if tail - head >= lines, place + lines <= ring.pointee.mask + 1 {  // whole and in one piece
-            let bytes = UnsafeRawBufferPointer(start: castor_slot(ring, head), count: Int(length))
-            try log.lane.append(stream: ring.pointee.stream, entry, payload: bytes)
-            head += lines
-        } else {
-            try log.beginEvent(stream: ring.pointee.stream, entry)
-            owed[Int(index)] = length
-        }
-    }
-
-    private func drainPayload(
-        _ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32, from head: UInt64, to tail: UInt64
-    ) throws -> UInt64 {
-        let left = owed[Int(index)]
-        let lines = min(castor_lines(left), tail - head, ring.pointee.mask + 1 - (head & ring.pointee.mask))
-        let bytes = min(left, lines * 64)
-        try log.continuePayload(
-            stream: ring.pointee.stream, UnsafeRawBufferPointer(start: castor_slot(ring, head), count: Int(bytes)))
-        owed[Int(index)] = left - bytes
-        return head + lines
     }
 
     // MARK: - The end
@@ -369,34 +267,9 @@ final class RecordAgent {
         }
         while case let work = try drainAll(everything: true), work.lines > 0 || work.freed > 0 {}
         for i in 0..<segment.ringsUsed where segment.state(segment.ring(i)) == CASTOR_RING_LIVE {
-            try appendRow(segment.ring(i))
-            try appendPending(segment.ring(i), i)
+            try drains[i].appendRow(i)
+            try drains[i].appendPending(i)
         }
-    }
-
-    /// A row of operations on owned shards that nothing came after: others may have seen what it did.
-    private func appendRow(_ ring: UnsafeMutablePointer<castor_ring>) throws {
-        guard ring.pointee.stream < CASTOR_OWNERS else { return }
-        let progress = castor_progress_of(segment.base, ring.pointee.stream).pointee
-        let isPublished = ring.pointee.tail * 64 + UInt64(ring.pointee.packed) > ring.pointee.owned_at
-        if progress.count == progress.start || isPublished { return }
-        var entry = castor_entry()
-        entry.kind = CASTOR_EV_OWNED
-        entry.shard = UInt32.max
-        entry.object = progress.count
-        entry.value = progress.count - progress.start
-        try log.lane.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
-    }
-
-    /// A call that began and will not return.
-    private func appendPending(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws {
-        guard owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
-            return
-        }
-        var entry = castor_slot(ring, ring.pointee.tail).pointee
-        entry.flags = CASTOR_STARTED
-        entry.payload = 0
-        try log.lane.append(stream: ring.pointee.stream, &entry, payload: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// Processes that were killed leave their rings behind: what they published is drained, and the rings are free again.
@@ -406,10 +279,12 @@ final class RecordAgent {
             guard segment.state(ring) == CASTOR_RING_LIVE, !processes.isAlive(ring.pointee.pid) else { continue }
             processes.see(ring.pointee.pid)  // it may have started since the last look
             if processes.isAlive(ring.pointee.pid) { continue }
-            while try drain(ring, i) > 0 {}
-            try appendRow(ring)
-            try appendPending(ring, i)
-            free(ring, i)
+            meet(i)
+            while try drains[i].drain(i) > 0 {}
+            try drains[i].appendRow(i)
+            try drains[i].appendPending(i)
+            note(drains.takeNotes())
+            free(i)
         }
     }
 
@@ -431,37 +306,31 @@ final class RecordAgent {
 
     // MARK: - What goes into the manifest
 
+    private func note(_ notes: [RingDrain.Note]) {
+        for note in notes {
+            switch note {
+            case .unsupported(let nr): noteUnsupported(nr)
+            case .start(let payload): noteProgram(payload)
+            case .mapped(let path):
+                noteObject(String(decoding: path.prefix { $0 != 0 }, as: UTF8.self))
+                saveManifest()
+            }
+        }
+    }
+
+    /// What a program's first event has of /proc/self/maps.
+    private func noteProgram(_ payload: [UInt8]) {
+        for line in String(decoding: ImageDescription(payload)?.maps ?? [], as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
+            guard fields.count == 6, fields[1].contains("x"), let path = fields[5].firstIndex(of: "/") else { continue }
+            noteObject(String(fields[5][path...]))
+        }
+        saveManifest()
+    }
+
     private func noteUnsupported(_ nr: UInt16) {
         let name = castor_syscall_row_at(UInt64(nr)).pointee.name.map { String(cString: $0) } ?? "system call \(nr)"
         if unsupported.updateValue((unsupported[name] ?? 0) + 1, forKey: name) == nil { unsupportedOrder.append(name) }
-    }
-
-    /// A program's first event carries /proc/self/maps as it was; later mappings of object files their path.
-    private func namesObjects(_ entry: UnsafeMutablePointer<castor_entry>) -> Bool {
-        entry.pointee.payload > 0
-            && (entry.pointee.kind == CASTOR_EV_THREAD_START || entry.pointee.flags & CASTOR_MAP_BINARY != 0)
-    }
-
-    private func noteObjects(
-        _ entry: UnsafeMutablePointer<castor_entry>, _ ring: UnsafeMutablePointer<castor_ring>, _ line: UInt64
-    ) {
-        var payload: [UInt8] = []
-        for i in 0..<castor_lines(UInt64(entry.pointee.payload)) {
-            payload += UnsafeRawBufferPointer(start: castor_slot(ring, line + i), count: 64)
-        }
-        payload.removeLast(payload.count - Int(entry.pointee.payload))
-        if entry.pointee.kind == CASTOR_EV_THREAD_START {
-            for line in String(decoding: ImageDescription(payload)?.maps ?? [], as: UTF8.self).split(separator: "\n") {
-                let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
-                guard fields.count == 6, fields[1].contains("x"), let path = fields[5].firstIndex(of: "/") else {
-                    continue
-                }
-                noteObject(String(fields[5][path...]))
-            }
-        } else {
-            noteObject(String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self))
-        }
-        saveManifest()
     }
 
     private func saveManifest() {

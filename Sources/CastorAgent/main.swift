@@ -1,6 +1,6 @@
 /// castor-agent: the process beside a recorded or replayed program. castor starts it; it is not for people.
 ///
-///     castor-agent record SEGMENT-FD CONTROL-FD LOG  the manifest comes on standard input
+///     castor-agent record SEGMENT-FD CONTROL-FD LOG [threads=N]  the manifest comes on standard input
 ///     castor-agent record SEGMENT-FD CONTROL-FD LOG ft OPTION… replica=HOST PORT…
 ///     castor-agent replica SEGMENT-FD CONTROL-FD LOG OPTION… listen=HOST PORT [address=ADDRESS/LENGTH INTERFACE]
 ///     castor-agent standby SEGMENT-FD CONTROL-FD LOG
@@ -41,7 +41,8 @@ do {
         if isPrimary { reporter = try Reporter(words: words, role: .primary, control: control) }
         let primary = isPrimary ? try PrimaryNode(words: words, segment: segment, control: control, tls: tls) : nil
         reporter?.node = primary
-        let agent = RecordAgent(segment: segment, control: control, log: log, primary: primary)
+        let threads = words.compactMap { $0.hasPrefix("threads=") ? Int($0.dropFirst(8)) : nil }.first ?? Drains.standard
+        let agent = RecordAgent(segment: segment, control: control, log: log, threads: threads, primary: primary)
         control.send("ready")
         agent.run()
     case "replay":

@@ -38,6 +38,10 @@ enum RecordCommand: Command {
             .choiceOrNumber(Compression.names, Int(Compression.levels.lowerBound)...Int(Compression.levels.upperBound)),
             "How small the log is to be made while the program runs: none, fast, default or best, or a level of zstd's, "
                 + "1 to 19. What is repeated is stored once at any level."),
+        .value(
+            "agent-threads", nil, "N", .choiceOrNumber(["auto"], 1...64),
+            "So many threads of the recorder take events from the program; auto, the default: one for each memory node, and one for 16 "
+                + "processors."),
         .flag("quiet", "q", "Say nothing but errors."),
         .flag(
             "no-rewrite", nil,
@@ -69,7 +73,8 @@ enum RecordCommand: Command {
         }
         if arguments.flag("all-atomics") { session.segment.pointee.options |= CASTOR_OPT_NO_OWNERS }
         let signals = session.takeSignals()
-        try session.startAgent(installation.agent, ["record", directory], input: manifest.json.text())
+        let threads = arguments.number("agent-threads").map { ["threads=\($0)"] } ?? []
+        try session.startAgent(installation.agent, ["record", directory] + threads, input: manifest.json.text())
         try session.startProgram(
             manifest.program, manifest.arguments, environment: manifest.environment, segmentAt: number)
         let recording = Recording(session: session, signals: signals, isQuiet: isQuiet)

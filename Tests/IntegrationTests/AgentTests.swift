@@ -55,5 +55,15 @@ extension Integration {
             let replayed = try recording.replay(.partial, ["--damaged"])
             workspace.expect(replayed.outputText == "one\ntwo\n", "\(replayed)")
         }
+
+        /// Several threads drain, each into a lane of its own: whatever the guest does replays as with one.
+        @Test(arguments: Guest.all, [2, 5])
+        func severalThreadsDrain(_ guest: Guest, threads: Int) throws {
+            let workspace = try Workspace()
+            let words = try guest.words(threads: 16, in: workspace)
+            let recording = try Recording.make(words, in: workspace, options: ["--agent-threads", "\(threads)"])
+            workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+            recording.expectSame()
+        }
     }
 }
