@@ -39,6 +39,10 @@ enum RecordCommand: Command {
             "How small the log is to be made while the program runs: none, fast, default or best, or a level of zstd's, "
                 + "1 to 19. What is repeated is stored once at any level."),
         .value(
+            "buffer", nil, "MIB", .choice(["1", "2", "4", "8", "16", "32", "64"]),
+            "Room of each thread for what the recorder has not taken yet, in MiB (4): with more a longer burst goes on undisturbed. Only "
+                + "what is used takes memory."),
+        .value(
             "agent-threads", nil, "N", .choiceOrNumber(["auto"], 1...64),
             "So many threads of the recorder take events from the program; auto, the default: one for each memory node, and one for 16 "
                 + "processors."),
@@ -55,7 +59,8 @@ enum RecordCommand: Command {
         let program = try Program(named: arguments.operands[0])
         let isQuiet = arguments.flag("quiet")
         if !isQuiet { CheckCommand.note(program, as: arguments.operands[0].description, installation) }
-        let session = try Session(mode: CASTOR_MODE_RECORD)
+        let buffer = arguments.number("buffer").map { Int($0) << 20 } ?? Session.buffer
+        let session = try Session(mode: CASTOR_MODE_RECORD, buffer: buffer)
         if isQuiet { session.segment.pointee.options |= CASTOR_OPT_QUIET }
         session.recordOnly(
             (arguments.values["only"] ?? []).flatMap { $0.description.split(separator: ",").map(String.init) })

@@ -13,19 +13,20 @@ final class Session {
     private(set) var program: pid_t = 0
     private let bytes: Int
 
-    static let ringSlots = 65536
+    /// Room of a thread for what the agent has not taken yet.
+    static let buffer = 4 << 20
     static let rings = Int(CASTOR_RINGS)
 
-    /// `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `holds`: with room for outputs that
+    /// `buffer`: bytes, a power of two. `shares`: with room for what processes of a replay map shared; a sanitizer leaves none. `holds`: with room for outputs that
     /// wait for a standby, `retains`: and for what a standby may have to send again.
-    init(mode: UInt32, shares: Bool = true, holds: Bool = false, retains: Bool = false) throws {
+    init(mode: UInt32, buffer: Int = Session.buffer, shares: Bool = true, holds: Bool = false, retains: Bool = false) throws {
         let versions = Int(CASTOR_SEGMENT_HEADER)
         let waiters = versions + Int(CASTOR_SHARDS) * 16
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let connections = progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride
         let connectionsEnd = connections + Int(CASTOR_CONNECTIONS) * MemoryLayout<castor_connection>.stride + Int(CASTOR_CONNECTIONS) / 8
         let rings = (connectionsEnd + 4095) / 4096 * 4096
-        let ringBytes = Int(CASTOR_RING_HEADER) + Session.ringSlots * 64
+        let ringBytes = Int(CASTOR_RING_HEADER) + buffer
         let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
         let held = rings + Session.rings * ringBytes
         bytes = held + (holds ? Session.rings * MemoryLayout<castor_output_queue>.stride : 0) + shared
@@ -43,7 +44,7 @@ final class Session {
         segment.pointee.abi = CASTOR_ABI_VERSION
         segment.pointee.mode = mode
         segment.pointee.ring_count = UInt32(Session.rings)
-        segment.pointee.ring_slots = UInt32(Session.ringSlots)
+        segment.pointee.ring_slots = UInt32(buffer / 64)
         segment.pointee.ring_bytes = UInt64(ringBytes)
         segment.pointee.rings_offset = UInt64(rings)
         segment.pointee.versions_offset = UInt64(versions)

@@ -56,6 +56,16 @@ extension Integration {
             workspace.expect(replayed.outputText == "one\ntwo\n", "\(replayed)")
         }
 
+        /// The least room and the most: the recording is the same.
+        @Test(arguments: ["1", "64"])
+        func buffers(_ size: String) throws {
+            let workspace = try Workspace()
+            let words = [try Repository.guest("mutexloop"), "4", "0.2"]
+            let recording = try Recording.make(words, in: workspace, options: ["--buffer", size])
+            workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+            recording.expectSame()
+        }
+
         /// Several threads drain, each into a lane of its own: whatever the guest does replays as with one.
         @Test(arguments: Guest.all, [2, 5])
         func severalThreadsDrain(_ guest: Guest, threads: Int) throws {
