@@ -209,8 +209,9 @@ final class StandbyAgent {
         var primary: PrimaryNode?
         let replicas = words.pairs("replica")
         if var start, let node, !replicas.isEmpty || options.hasStore {
-            start.written = writer.bytesWritten
-            segment.base.pointee.options |= CASTOR_OPT_COMMIT
+            // The term begins where the log was cut off: what follows are other bytes than the old primary's.
+            start.written = closure.position
+            segment.base.pointee.options |= CASTOR_OPT_COMMIT | CASTOR_OPT_NO_OWNERS
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: options, log: logNumber(words), gate: gate,
                 tls: node.tls, id: node.id, lease: node.lease)
