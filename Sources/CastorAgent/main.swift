@@ -67,6 +67,10 @@ do {
         ReplayDirectory.remove(segment.scratch)
     default: fail("unknown mode \(words[1])")
     }
+} catch StandbyEnd.rejoin(let reason) {
+    reporter?.end()
+    control.send("rejoin \(reason)")
+    exit(1)
 } catch {
     reporter?.end()
     control.send("failed \(error)")
