@@ -97,12 +97,16 @@ final class Trio {
         return try JSONSerialization.jsonObject(with: outcome.output) as? [[String: Any]] ?? []
     }
 
-    /// Returns when the node that is live has as many replicas as it was to have.
-    func awaitProtection(seconds: Double = 120) throws {
+    /// Returns when the node that is live has a replica that can take over: which node.
+    @discardableResult
+    func awaitProtection(seconds: Double = 120) throws -> Machine {
         let deadline = Date(timeIntervalSinceNow: seconds)
         while true {
             let reports = try reports()
-            if reports.contains(where: { $0["role"] as? String == "live" && $0["protected"] as? Bool == true }) { return }
+            let live = reports.first { $0["role"] as? String == "live" && $0["replicasProtecting"] as? Int ?? 0 > 0 }
+            if let log = (live?["log"] as? [String: Any])?["path"] as? String, let machine = Machine(rawValue: String(log.split(separator: "-").last!)) {
+                return machine
+            }
             guard Date() < deadline else { throw Failure("the live node is not protected: \(reports)") }
             usleep(50_000)
         }
