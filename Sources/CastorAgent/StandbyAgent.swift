@@ -235,11 +235,12 @@ final class StandbyAgent {
                 tls: node.tls, id: node.id, lease: node.lease)
             primary!.start(start, replicas: replicas)
         }
-        takeOver()
         if let primary {
+            // Before the kernel can acknowledge what the log does not have.
             primary.watch.adopt()
             gate?.setMode(.guard)
         }
+        takeOver()
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)

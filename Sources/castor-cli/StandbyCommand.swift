@@ -80,9 +80,8 @@ final class Standby {
             takeMessages()
             reap()
         }
-        if failure?.place != nil {
-            Divergence(session: session, log: try LogReader(directory: directory, allowTruncated: true), directory: directory, build: nil)
-                .print()
+        if failure?.place != nil, let log = try? LogReader(directory: directory, allowTruncated: true) {
+            Divergence(session: session, log: log, directory: directory, build: nil).print()
         }
         if status == nil { kill(session.program, SIGKILL) }
         session.send("quit")

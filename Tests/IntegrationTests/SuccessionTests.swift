@@ -68,6 +68,8 @@ extension Integration {
             _ = try first.line(containing: "protected by 1 of 1", inErrors: true)
             try trio.hosts.awaitListener(port: Trio.port)
             for replica in replicas { _ = try replica.line(containing: "following the primary", inErrors: true) }
+            let seen = try trio.load(answers: 2000).wait(timeout: 60)
+            workspace.expect(seen.status == 0, "the client: \(seen.errorText)")
             try trio.kill(.first)
             let reason = hasLease ? "does not list this replica: others went on without it" : "outputs did not wait for this replica"
             let deadline = Date(timeIntervalSinceNow: 60)
@@ -89,6 +91,8 @@ extension Integration {
             let first = try trio.startPrimary(calling: [.second], program: trio.redis)
             _ = try first.line(containing: "protected by 1 of 1", inErrors: true)
             try trio.hosts.awaitListener(port: Trio.port)
+            let seen = try trio.load(answers: 2000).wait(timeout: 60)
+            workspace.expect(seen.status == 0, "the client: \(seen.errorText)")
             workspace.expect(listener.isAlive, "the replica has called before it took over")
             try trio.kill(.first)
             _ = try second.line(containing: "live in epoch", inErrors: true)
