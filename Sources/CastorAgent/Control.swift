@@ -1,6 +1,6 @@
 /// The socket between agent and castor: short text messages, one a packet.
 ///
-///     agent → castor   ready | failed TEXT | note TEXT | info TEXT | diverged | deadlock | finished EVENTS BYTES
+///     agent → castor   ready | failed TEXT | rejoin TEXT | note TEXT | info TEXT | diverged | deadlock | finished EVENTS BYTES
 ///     castor → agent   exited CODE | signalled NUMBER | quit
 import Glibc
 

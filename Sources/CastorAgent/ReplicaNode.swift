@@ -16,6 +16,8 @@ final class ReplicaNode: @unchecked Sendable {
         var start: PrimaryMachine.Start?
         /// There is nothing to stand by for any more.
         var end: String?
+        /// For this node: another one may begin.
+        var isToRejoin = false
     }
 
     /// The node's number, in the lease's record, too.
@@ -240,8 +242,12 @@ final class ReplicaNode: @unchecked Sendable {
                 wishes.start = start
                 isStopped = true
             case .say(let text): say(text)
-            case .stop(let reason), .rejoin(let reason):
+            case .stop(let reason):
                 wishes.end = reason
+                isStopped = true
+            case .rejoin(let reason):
+                wishes.end = reason
+                wishes.isToRejoin = true
                 isStopped = true
             }
         }

@@ -20,6 +20,10 @@ final class StandbyAgent {
     private var polls = PollWatch()
     private var reminder = Reminder()
     private var isToGoLive = false
+    /// A signal ended the program, and when.
+    private var death: (signal: Substring, time: Milliseconds)?
+    /// So long may the log take to say that the same happened to the primary's.
+    private static let grace: Milliseconds = 1000
     private var saidEnded = false
     /// Lets no end of a connection out before the connections are here.
     private let gate: EgressGate?
@@ -53,6 +57,7 @@ final class StandbyAgent {
             while let message = control.receive() {
                 if message == "live" { isToGoLive = true }
                 if message == "quit" { return }
+                if message.hasPrefix("signalled ") { death = (message.dropFirst(10), now()) }
             }
             if control.isClosed { return }
             let received = node?.received ?? 0
@@ -62,14 +67,20 @@ final class StandbyAgent {
             if moved == 0 { reminder.replaying(segment) }
             lingering.sweep(segment)
             if castor_load32(castor_report_kind(castor_segment_report(segment.base))) != 0 {
-                node?.diverged("the replay does not do what the log says")
-                control.send("diverged")
-                while !control.isClosed, control.receive() != "quit" { usleep(10_000) }
-                return
+                let report = castor_segment_report(segment.base).pointee
+                return giveUp("the replay does not do what the log says, at event \(report.event) of thread \(report.stream)", "diverged")
             }
             if moved == 0, log.ending != nil, !saidEnded {
                 saidEnded = true
                 try sayEnded()
+            }
+            if let death {
+                if log.ending == nil, now() - death.time >= StandbyAgent.grace {
+                    let reason = "the replay was ended by signal \(death.signal)"
+                    return giveUp(reason, "rejoin \(reason)")
+                }
+                segment.sleep(milliseconds: 10) { false }
+                continue
             }
             if moved == 0, isToGoLive, node == nil {
                 for stream in queues.keys { queues[stream]!.dropUnplaced() }
@@ -79,6 +90,13 @@ final class StandbyAgent {
             pause = moved > 0 ? 1 : min(pause * 2, 16)
             segment.sleep(milliseconds: pause) { node?.received ?? received != received || hasAdvanced }
         }
+    }
+
+    /// There is no replay any more: the primary is to know, and castor.
+    private func giveUp(_ reason: String, _ message: String) {
+        node?.diverged(reason)
+        control.send(message)
+        while !control.isClosed, control.receive() != "quit" { usleep(10_000) }
     }
 
     /// The program has done more of the log since the last look. Somebody waits for word of that.
@@ -116,7 +134,7 @@ final class StandbyAgent {
             try goLive(start)
             return true
         }
-        if let reason = wishes.end, log.ending == nil { throw StandbyEnd.text(reason) }
+        if let reason = wishes.end, log.ending == nil { throw wishes.isToRejoin ? StandbyEnd.rejoin(reason) : .text(reason) }
         return false
     }
 
@@ -209,18 +227,20 @@ final class StandbyAgent {
         var primary: PrimaryNode?
         let replicas = words.pairs("replica")
         if var start, let node, !replicas.isEmpty || options.hasStore {
-            start.written = writer.bytesWritten
-            segment.base.pointee.options |= CASTOR_OPT_COMMIT
+            // The term begins where the log was cut off: what follows are other bytes than the old primary's.
+            start.written = closure.position
+            segment.base.pointee.options |= CASTOR_OPT_COMMIT | CASTOR_OPT_NO_OWNERS
             primary = PrimaryNode(
                 segment: segment, control: control, directory: log.directory, options: options, log: logNumber(words), gate: gate,
                 tls: node.tls, id: node.id, lease: node.lease)
             primary!.start(start, replicas: replicas)
         }
-        takeOver()
         if let primary {
+            // Before the kernel can acknowledge what the log does not have.
             primary.watch.adopt()
             gate?.setMode(.guard)
         }
+        takeOver()
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
@@ -270,5 +290,7 @@ final class StandbyAgent {
 /// Why a standby gave up.
 enum StandbyEnd: Error, CustomStringConvertible {
     case text(String)
-    var description: String { switch self { case .text(let text): text } }
+    /// It may begin again as another.
+    case rejoin(String)
+    var description: String { switch self { case .text(let text), .rejoin(let text): text } }
 }

@@ -2,7 +2,7 @@
 ///
 ///     castor-agent record SEGMENT-FD CONTROL-FD LOG [threads=N]  the manifest comes on standard input
 ///     castor-agent record SEGMENT-FD CONTROL-FD LOG ft OPTION… replica=HOST PORT…
-///     castor-agent replica SEGMENT-FD CONTROL-FD LOG OPTION… listen=HOST PORT [address=ADDRESS/LENGTH INTERFACE]
+///     castor-agent replica SEGMENT-FD CONTROL-FD LOG OPTION… listen=HOST PORT [replica=HOST PORT]… [address=ADDRESS/LENGTH INTERFACE]
 ///     castor-agent standby SEGMENT-FD CONTROL-FD LOG
 ///     castor-agent replay SEGMENT-FD CONTROL-FD LOG partial|total [damaged]
 import CTSXShim
@@ -68,6 +68,10 @@ do {
         ReplayDirectory.remove(segment.scratch)
     default: fail("unknown mode \(words[1])")
     }
+} catch StandbyEnd.rejoin(let reason) {
+    reporter?.end()
+    control.send("rejoin \(reason)")
+    exit(1)
 } catch {
     reporter?.end()
     control.send("failed \(error)")

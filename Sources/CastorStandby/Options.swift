@@ -97,6 +97,9 @@ public struct StandbyOptions: Equatable, Sendable {
         if agreement.window == 0 { return "a window of 0 bytes" }
         if deadline <= 0 || retry <= 0 { return "a deadline of 0 ms" }
         if isAutomatic && hasStore { return "with a lease store every take-over is automatic" }
+        if isAutomatic && agreement.replicas > 1 {
+            return "of \(agreement.replicas) replicas that outputs wait for all would take over by themselves: that needs a lease store"
+        }
         return nil
     }
 }

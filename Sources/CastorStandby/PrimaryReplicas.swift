@@ -5,6 +5,8 @@ struct Follower: Sendable {
     let id: NodeID
     /// nil: it is a member and not linked now.
     var link: Link?
+    /// Since when it has not been.
+    var unlinkedSince: Milliseconds
     /// Everything before this was sent over the link.
     var sent: Position
     /// It may be sent up to here.
@@ -26,6 +28,7 @@ struct Follower: Sendable {
         sent = position
         credit = position
         progress = now
+        unlinkedSince = now
     }
 }
 
@@ -55,13 +58,18 @@ extension PrimaryMachine {
         return now - max(follower.progress, waiting[firstWaiting].since) >= options.deadline
     }
 
+    /// It has not been linked for as long as the deadline, and another could take its place. Outputs need not wait for that.
+    private func isReplaceable(_ follower: Follower) -> Bool {
+        follower.link == nil && now - follower.unlinkedSince >= options.deadline && followers.contains { isNear($0) }
+    }
+
     /// Drops whom outputs wait for in vain, and makes replicas members that are near. One change at a time: the store must have
     /// confirmed the last one.
     mutating func reconsiderMembers() {
         guard pending == nil, phase == .serving || phase == .ending else { return }
         if !barred.isEmpty { barred = barred.filter { $1 > now } }
         if phase == .ending { rejectCandidate() }
-        let lost = followers.filter { members.contains($0.id) && ($0.isGone || isLate($0)) }.map(\.id)
+        let lost = followers.filter { members.contains($0.id) && ($0.isGone || isLate($0) || isReplaceable($0)) }.map(\.id)
         if !lost.isEmpty {
             rejectCandidate()
             return propose(members.filter { !lost.contains($0) })
@@ -102,7 +110,8 @@ extension PrimaryMachine {
     /// The store, if there is one, has confirmed that this replica may not take over.
     mutating func drop(_ id: NodeID) {
         guard let i = follower(id) else { return }
-        let reason = followers[i].isGone ? "it left" : "it acknowledged nothing for \(options.deadline) ms"
+        let old = followers[i]
+        let reason = old.isGone ? "it left" : "it \(old.link == nil ? "was not connected" : "acknowledged nothing") for \(options.deadline) ms"
         if !followers[i].isGone { barred[id] = now + 4 * options.deadline }
         actions.append(.drop(id, reason))
         if let link = followers[i].link {
@@ -117,6 +126,7 @@ extension PrimaryMachine {
     mutating func unlink(_ link: Link) {
         guard let i = followers.firstIndex(where: { $0.link == link }) else { return }
         followers[i].link = nil
+        followers[i].unlinkedSince = now
         if !isCounted(followers[i].id) { followers.remove(at: i) }
     }
 

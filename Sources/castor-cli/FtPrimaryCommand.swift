@@ -29,22 +29,14 @@ enum FtPrimaryCommand: Command {
         [
             .value("replica", nil, "HOST:PORT", .text, "Where a replica listens; may be given again."),
             .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
-        ] + StandbyArguments.options + [
-            .value("ack", nil, "N", .number, "Outputs wait for so many replicas (1)."),
-            .value(
-                "deadline", nil, "MS", .number,
-                "A replica that outputs wait for and that acknowledges nothing for so long is dropped (3000)."),
-            .flag("quiet", "q", "Say nothing but errors and what concerns the protection."),
-        ]
+        ] + StandbyArguments.options + [.flag("quiet", "q", "Say nothing but errors and what concerns the protection.")]
     static let operands = Operands.exactly(1, "PROGRAM", .program)
     static let rest = Rest.afterOperand
 
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
-        let endpoints = try (arguments.values["replica"] ?? []).map { try Endpoint($0.description) }
+        let endpoints = try StandbyArguments.replicas(arguments)
         guard !endpoints.isEmpty else { throw CommandError.usage("no replica given") }
-        var options = try StandbyArguments.parse(arguments)
-        if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
-        if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
+        let options = try StandbyArguments.parse(arguments)
         if let problem = options.problem { throw CommandError.usage(problem) }
         guard options.agreement.replicas <= endpoints.count else {
             throw CommandError.usage("outputs cannot wait for \(options.agreement.replicas) of \(endpoints.count) replicas")
@@ -66,7 +58,7 @@ enum FtPrimaryCommand: Command {
         manifest.options["ft"] = "primary"
         let signals = session.takeSignals()
         let words =
-            try ["record", directory, "ft"] + options.words + endpoints.map { "replica=\($0.host) \($0.port)" }
+            try ["record", directory, "ft"] + options.words + StandbyArguments.words(endpoints)
             + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments) + tls
             + StandbyArguments.watching(arguments)
         StandbyArguments.noteGaps(options, arguments)
@@ -84,6 +76,10 @@ enum FtPrimaryCommand: Command {
 enum StandbyArguments {
     static let options: [Option] = [
         .value("heartbeat", nil, "MS", .number, "Both sides say something at least so often (10)."),
+        .value("ack", nil, "N", .number, "Outputs wait for so many replicas; the same number on all nodes (1)."),
+        .value(
+            "deadline", nil, "MS", .number,
+            "A replica that outputs wait for and that acknowledges nothing for so long is dropped (3000)."),
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
         .value("ip", nil, "ADDR/LEN", .text, "The address that clients know, which is where the program is."),
         .value("dev", nil, "INTERFACE", .text, "The network interface that gets the address."),
@@ -95,6 +91,14 @@ enum StandbyArguments {
     ] + TLSArguments.options + [
         .value("metrics", nil, "PORT", .number, "Serve figures for Prometheus at this port of the loopback interface.")
     ]
+
+    /// Where replicas listen.
+    static func replicas(_ arguments: ParsedArguments) throws -> [Endpoint] {
+        try (arguments.values["replica"] ?? []).map { try Endpoint($0.description) }
+    }
+
+    /// The same, in the agent's words.
+    static func words(_ replicas: [Endpoint]) -> [String] { replicas.map { "replica=\($0.host) \($0.port)" } }
 
     /// The address that clients know, in the agent's words; empty without one.
     static func address(_ arguments: ParsedArguments, _ installation: Installation) throws -> [String] {
@@ -142,6 +146,8 @@ enum StandbyArguments {
         var options = StandbyOptions()
         options.hasStore = arguments.text("lease") != nil
         options.deadline = 3000
+        if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
+        if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
         if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
         if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }
         // Without a store nothing expires that would have to be waited for.

@@ -17,13 +17,21 @@ enum FtReplicaCommand: Command {
         With --lease a store (etcd) says who is live, and the replica takes over by itself when the primary's lease has expired. Without, \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
+        A replica whose replay leaves the recording, or dies, says so and starts over from the start of the primary's log; the primary \
+        goes on unprotected meanwhile. The program's files must be as at its start then, too, which is what --restore is for. When the \
+        replay leaves the recording five times at the same event, the replica gives up and exits with 70.
+
+        With --replica the program is protected again after a take-over: a new replica that listens there gets the whole log.
+
          castor ft replica --listen 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \\
              --tls-ca ca.pem --ip 10.0.0.9/24 --dev eth0 --lease etcd://10.0.0.4:2379/cache
         """
     static let options: [Option] =
         [
             .value("listen", nil, "HOST:PORT", .text, "Wait there for a primary."),
+            .value("replica", nil, "HOST:PORT", .text, "Where this node finds a replica of its own once it has taken over; may be given again."),
             .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
+            .value("restore", nil, "COMMAND", .text, "What a shell does before this node starts over: bring the program's files back to what they were at its start."),
             .flag(
                 "automatic", nil,
                 "Without a store: take over without being told to. When the link is cut and the primary lives, both are live then."),
@@ -36,15 +44,16 @@ enum FtReplicaCommand: Command {
         var options = try StandbyArguments.parse(arguments)
         options.isAutomatic = arguments.flag("automatic")
         if let problem = options.problem { throw CommandError.usage(problem) }
-        let tls = try TLSArguments.words(arguments, [endpoint])
+        let successors = try StandbyArguments.replicas(arguments)
+        let tls = try TLSArguments.words(arguments, [endpoint] + successors)
         let installation = try Installation.find()
         let words =
-            try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.address(arguments, installation)
-            + StandbyArguments.store(arguments) + tls + StandbyArguments.watching(arguments)
+            try options.words + ["listen=\(endpoint.host) \(endpoint.port)"] + StandbyArguments.words(successors)
+            + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments) + tls + StandbyArguments.watching(arguments)
         StandbyArguments.noteGaps(options, arguments)
         let directory = try arguments.text("output") ?? LogStore.standard.create(program: "replica")
-        let standby = try Standby(
-            directory: directory, installation: installation, agent: ["replica", directory] + words)
-        return try standby.wait()
+        return try RejoiningReplica(
+            directory: directory, installation: installation, agent: ["replica", directory] + words, restore: arguments.text("restore")
+        ).run()
     }
 }

@@ -151,6 +151,11 @@ struct LogStore {
 
     // MARK: - Removing
 
+    /// Takes away what castor wrote into a recording's directory, which is to hold another.
+    static func clear(_ directory: String) {
+        for name in files.reversed() { unlink("\(directory)/\(name)") }
+    }
+
     /// Removes a recording, which must hold nothing but what castor made and have no writer.
     func remove(_ directory: String) throws {
         guard LogStore.isLog(directory) else {

@@ -68,6 +68,13 @@ final class Session {
         }
     }
 
+    /// Gives back what this run had, when another is to follow: nothing of it runs any more.
+    func close() {
+        munmap(segment, bytes)
+        Glibc.close(descriptor)
+        Glibc.close(control)
+    }
+
     /// Texts, each with its NUL, as far as they fit; an empty one ends the list.
     private func put(_ texts: [String], into place: UnsafeMutablePointer<CChar>, room: Int) {
         let bytes = texts.joined(separator: "\0").utf8.prefix(room - 2)
@@ -106,8 +113,8 @@ final class Session {
             SystemString(path), words.map { SystemString($0) },
             environment: [SystemString("GLIBC_TUNABLES=" + tunables)],
             descriptors: [(pipe[0], 0), (agentEnd, 3), (descriptor, 4)], ownGroup: true)
-        close(pipe[0])
-        close(agentEnd)
+        Glibc.close(pipe[0])
+        Glibc.close(agentEnd)
         let bytes = Array(input.utf8)
         var sent = 0
         signal(SIGPIPE, SIG_IGN)
@@ -116,7 +123,7 @@ final class Session {
             if n < 0, errno != EINTR { break }
             sent += max(n, 0)
         }
-        close(pipe[1])
+        Glibc.close(pipe[1])
         var answer = waitForAgent()
         while answer.hasPrefix("note ") {
             Console.report(String(answer.dropFirst(5)))
@@ -135,7 +142,7 @@ final class Session {
             var polls = [pollfd(fd: control, events: Int16(POLLIN), revents: 0), pollfd(fd: arrived, events: Int16(POLLIN), revents: 0)]
             poll(&polls, 2, -1)
             if polls[0].revents != 0 { break }
-            for (number, _) in ArrivedSignals(descriptor: arrived) where [SIGINT, SIGQUIT, SIGTERM, SIGHUP].contains(number) {
+            for (number, _) in ArrivedSignals(descriptor: arrived) where Session.ending.contains(number) {
                 endAgent()
                 // As if it had not been taken.
                 var set = sigset_t()
@@ -182,6 +189,27 @@ final class Session {
     }
 
     // MARK: - The program
+
+    /// Ends every process that runs in this session; returns when none does any more, or after two seconds.
+    func endProgram() {
+        for _ in 0..<400 {
+            let left = processes.union([UInt32(program)]).filter(hasSegment)
+            for pid in left { kill(pid_t(pid), SIGKILL) }
+            while waitpid(-1, nil, WNOHANG) > 0 {}
+            if left.isEmpty { return }
+            usleep(5000)
+        }
+    }
+
+    /// Whether a process has this session's segment: the number may be another's by now.
+    private func hasSegment(_ pid: UInt32) -> Bool {
+        var (own, other) = (stat(), stat())
+        guard fstat(descriptor, &own) == 0 else { return false }
+        let directory = "/proc/\(pid)/fd"
+        return LogStore.names(in: directory).contains {
+            stat("\(directory)/\($0)", &other) == 0 && other.st_dev == own.st_dev && other.st_ino == own.st_ino
+        }
+    }
 
     /// Starts the program without address space randomisation, the segment at its descriptor.
     func startProgram(
@@ -268,6 +296,33 @@ final class Session {
         arrived = Int32(withUnsafePointer(to: &set) { RawSystem.call(.signalfd4, -1, Int(bitPattern: $0), 8, flags) })
         return arrived
     }
+
+    /// As an earlier run of this process has taken them.
+    func takeSignals(as earlier: Session) -> Int32 {
+        (inheritedMask, inheritedIgnored, arrived) = (earlier.inheritedMask, earlier.inheritedIgnored, earlier.arrived)
+        return arrived
+    }
+
+    /// Between two runs: waits for so long. The signal by which somebody wants castor to end.
+    func awaitSignal(seconds: Int) -> Int32? {
+        var left = seconds * 1000
+        while left > 0 {
+            var wait = pollfd(fd: arrived, events: Int16(POLLIN), revents: 0)
+            let begun = milliseconds()
+            poll(&wait, 1, Int32(left))
+            for (number, _) in ArrivedSignals(descriptor: arrived) where Session.ending.contains(number) { return number }
+            left -= max(1, milliseconds() - begun)
+        }
+        return nil
+    }
+    private static let ending = [SIGINT, SIGQUIT, SIGTERM, SIGHUP]
+
+    private func milliseconds() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
+
     static let forwarded = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH]
 }
 

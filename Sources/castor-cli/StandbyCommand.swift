@@ -2,6 +2,7 @@
 /// `castor ft replica` that has nothing to do with a network.
 import CTSXShim
 import CastorLog
+import CastorStandby
 import Glibc
 
 enum StandbyCommand: Command {
@@ -16,28 +17,49 @@ enum StandbyCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         let installation = try Installation.find()
         let directory = arguments.operands[0].description
-        return try Standby(directory: directory, installation: installation, agent: ["standby", directory]).wait()
+        switch try Standby(directory: directory, installation: installation, agent: ["standby", directory]).wait() {
+        case .ended(let status): return status
+        case .failed(let failure):
+            if failure.place != nil { return ExitStatus.divergence }
+            throw CommandError.failed(failure.text)
+        }
     }
 }
 
 /// A program that stands by.
 final class Standby {
-    private let session: Session
+    /// How it ended.
+    enum End {
+        case ended(Int32)
+        /// There is no replay any more, but a primary perhaps: another may begin.
+        case failed(Failure)
+    }
+    struct Failure {
+        var text: String
+        /// Where the replay left the recording.
+        var place: ReplayPlace?
+    }
+
+    let session: Session
     private let signals: Int32
     private let directory: String
     private let manifest: Manifest
     private var status: WaitStatus?
     private var isLive = false
     private var finished = false
-    private var failure: String?
-    private var hasDiverged = false
+    /// Somebody does not want this replica any more.
+    private var isToEnd = false
+    /// The log says that the program ended.
+    private var hasEnding = false
+    private var error: String?
+    private var failure: Failure?
 
-    /// Starts the agent with these words, and the program when the agent has the log's beginning.
-    init(directory: String, installation: Installation, agent: [String]) throws {
+    /// Starts the agent with these words, and the program when the agent has the log's beginning. `earlier`: what this process ran before.
+    init(directory: String, installation: Installation, agent: [String], after earlier: Session? = nil) throws {
         self.directory = directory
         session = try Session(mode: CASTOR_MODE_REPLAY, holds: true, retains: true)
         session.segment.pointee.options |= CASTOR_OPT_STANDBY
-        signals = session.takeSignals()
+        signals = earlier.map(session.takeSignals) ?? session.takeSignals()
         try session.startAgent(installation.agent, agent, input: "")
         manifest = try Manifest(directory: directory)
         let plan = ReplayPlan(directory: directory, order: "partial", isDamaged: true, isForced: false, isQuiet: false)
@@ -47,8 +69,8 @@ final class Standby {
     }
 
     /// Until the program has ended.
-    func wait() throws -> Int32 {
-        while status == nil || (isLive && !finished), failure == nil, !hasDiverged {
+    func wait() throws -> End {
+        while !isOver, error == nil, failure == nil {
             var polls = [
                 pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: session.control, events: Int16(POLLIN), revents: 0),
@@ -58,24 +80,38 @@ final class Standby {
             takeMessages()
             reap()
         }
-        if hasDiverged {
-            Divergence(session: session, log: try LogReader(directory: directory, allowTruncated: true), directory: directory, build: nil)
-                .print()
+        if failure?.place != nil, let log = try? LogReader(directory: directory, allowTruncated: true) {
+            Divergence(session: session, log: log, directory: directory, build: nil).print()
         }
         if status == nil { kill(session.program, SIGKILL) }
         session.send("quit")
         var code: Int32 = 0
         waitpid(session.agent, &code, 0)
+        if failure != nil { session.endProgram() }
         ReplayDirectory.remove(session.scratch)
-        if let failure { throw CommandError.failed(failure) }
-        return hasDiverged ? ExitStatus.divergence : status?.exitStatus ?? 0
+        if let error { throw CommandError.failed(error) }
+        if let failure, !isToEnd { return .failed(failure) }
+        return .ended(status?.exitStatus ?? 0)
+    }
+
+    /// The program has ended as its log says, or live. What a signal ended may be a replay that died: the agent finds out.
+    private var isOver: Bool {
+        switch status {
+        case nil: false
+        case _ where isLive: finished
+        case .exited: true
+        case .signalled: hasEnding || isToEnd
+        }
     }
 
     private func takeSignals() {
         for (number, _) in ArrivedSignals(descriptor: signals) {
             if number == SIGUSR1, !isLive { session.send("live") }
             if isLive, Session.forwarded.contains(number) { kill(session.program, number) }
-            if !isLive, [SIGTERM, SIGINT, SIGHUP].contains(number) { kill(session.program, SIGKILL) }
+            if !isLive, [SIGTERM, SIGINT, SIGHUP].contains(number) {
+                isToEnd = true
+                kill(session.program, SIGKILL)
+            }
         }
     }
 
@@ -83,8 +119,12 @@ final class Standby {
         while let message = session.receive(wait: false) {
             switch message {
             case "live": isLive = true
-            case "diverged": hasDiverged = true
-            case _ where message.hasPrefix("failed "): failure = String(message.dropFirst(7))
+            case "ended": hasEnding = true
+            case "diverged":
+                let report = castor_segment_report(session.segment).pointee
+                failure = Failure(text: "the replay left the recording", place: ReplayPlace(stream: report.stream, event: report.event))
+            case _ where message.hasPrefix("rejoin "): failure = Failure(text: String(message.dropFirst(7)))
+            case _ where message.hasPrefix("failed "): error = String(message.dropFirst(7))
             case _ where message.hasPrefix("note "): Console.report(String(message.dropFirst(5)))
             case _ where message.hasPrefix("finished"): finished = true
             default: break
@@ -105,9 +145,18 @@ final class Standby {
             }
             if pid == session.agent {
                 takeMessages()
-                if !finished, status == nil { failure = failure ?? "the agent ended" }
+                if !finished, error == nil { noteAgentsEnd() }
                 finished = true
             }
+        }
+    }
+
+    private func noteAgentsEnd() {
+        let text = "the agent ended"
+        if !isLive, !hasEnding {
+            failure = failure ?? Failure(text: text)
+        } else if status == nil {
+            error = text
         }
     }
 }

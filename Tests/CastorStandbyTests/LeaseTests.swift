@@ -72,5 +72,11 @@ import Testing
                 $0.isAutomatic = true
                 $0.hasStore = false
             } == nil)
+        #expect(
+            problem {
+                $0.isAutomatic = true
+                $0.hasStore = false
+                $0.agreement.replicas = 2
+            } != nil)
     }
 }

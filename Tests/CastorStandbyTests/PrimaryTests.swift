@@ -187,6 +187,31 @@ import Testing
         }
     }
 
+    @Test func whoIsAwayIsReplacedWhileNothingWaits() {
+        var primary = TestPrimary()
+        primary.protect(by: 5, 1)
+        _ = primary.does(.closed(1))
+        // Alone it is better than nobody.
+        #expect(primary.does(.tick, after: 600).done == [])
+        _ = primary.receives(primary.hello(6), 2)
+        #expect(
+            primary.acknowledges(0, 0, 2).done == [.lease(LeaseRequest(.claim(members: []), epoch: 2, sent: primary.now))])
+        let actions = primary.storeConfirms([])
+        #expect(actions.done.first == .drop(5, "it was not connected for 500 ms"))
+        #expect(actions.contains(.lease(LeaseRequest(.claim(members: [6]), epoch: 3, sent: primary.now))))
+    }
+
+    @Test func whoIsAwayForAMomentKeepsItsPlace() {
+        var primary = TestPrimary()
+        primary.protect(by: 5, 1)
+        _ = primary.receives(primary.hello(6), 2)
+        _ = primary.acknowledges(0, 0, 2)
+        _ = primary.does(.closed(1))
+        #expect(primary.does(.tick, after: 499).done == [])
+        _ = primary.receives(primary.hello(5, term: 1), 3)
+        #expect(primary.does(.tick, after: 100).done == [])
+    }
+
     @Test func spareTakesThePlace() {
         var primary = TestPrimary()
         primary.protect(by: 5, 1)

@@ -1,11 +1,13 @@
 // A server over UDP whose state is spread over threads, memory, a file and a timer: what a standby has to take over.
-// udp_server ADDRESS PORT FILE
+// udp_server ADDRESS PORT FILE [LATE]
 //
+// At the thousandth request it opens the file LATE, which must be there.
 // A request is "ID NUMBER"; the answer "ID COUNT SUM": requests so far and the sum of their numbers, which another thread adds up.
 // A request that is asked again, because its answer was lost, gets the same answer and counts once. "ID quit" ends it with status 3.
 #include "guest.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -38,7 +40,7 @@ static long added(long value) {
 }
 
 int main(int count, char **arguments) {
-    CHECK(count == 4);
+    CHECK(count == 4 || count == 5);
     int server = socket(AF_INET, SOCK_DGRAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[2]))};
     CHECK(inet_pton(AF_INET, arguments[1], &address.sin_addr) == 1);
@@ -77,7 +79,10 @@ int main(int count, char **arguments) {
         if (strcmp(id, last) != 0) {
             char *copy = strdup(id);  // the heap goes over, too
             ends = strcmp(word, "quit") == 0;
-            requests++;
+            if (++requests == 1000 && count == 5) {
+                int late = open(arguments[4], O_RDONLY);
+                CHECK(late >= 0 && close(late) == 0);
+            }
             long total = added(ends ? 0 : atol(word));
             snprintf(answer, sizeof answer, "%s %ld %ld", copy, requests, total);
             snprintf(last, sizeof last, "%s", copy);

@@ -8,21 +8,23 @@ final class Pair {
     let hosts = try! Hosts()
     let workspace: Workspace
     let primary: Child
-    let replica: Child
+    private(set) var replica: Child
+    private let startReplica: (_ log: String) throws -> Child
     private static let requests = 3000
 
     /// The replica's log.
-    var log: String { workspace("replica-log") }
+    private(set) var log: String
 
-    /// `link`: how the log crosses the network, for the primary and for the replica.
+    /// `link`: how the log crosses the network, for the primary and for the replica. `words`: further ones of the program.
     init(
         _ workspace: Workspace, primaryFirst: Bool = false, primaryOptions: [String] = [], replicaOptions: [String] = ["--automatic"],
-        link: (primary: [String], replica: [String]) = (["--insecure"], ["--insecure"]), isToJoin: Bool = true
+        link: (primary: [String], replica: [String]) = (["--insecure"], ["--insecure"]), isToJoin: Bool = true,
+        words: [String] = []
     ) throws {
         self.workspace = workspace
         try workspace.makeDirectory("files")
         try workspace.makeDirectory("copy")
-        let server = [try Repository.guest("udp_server"), Hosts.service, "9000", workspace("files/counted")]
+        let server = [try Repository.guest("udp_server"), Hosts.service, "9000", workspace("files/counted")] + words
         let hosts = hosts
         let startPrimary = {
             try workspace.startCastor(
@@ -30,24 +32,42 @@ final class Pair {
                     + link.primary + primaryOptions + ["--"] + server,
                 environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
         }
-        let startReplica = {
+        log = workspace("replica-log")
+        startReplica = { log in
             // The replica's own copy of the files.
             let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
             return try workspace.startCastor(
                 ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--silence", "1000",
-                    "--ip", "\(Hosts.service)/24", "--dev", Hosts.replicaDevice, "-o", workspace("replica-log")] + link.replica + replicaOptions,
+                    "--ip", "\(Hosts.service)/24", "--dev", Hosts.replicaDevice, "-o", log] + link.replica + replicaOptions,
                 environment: Pair.environment(workspace),
                 wrapper: Hosts.on(hosts.replica) + ["unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files")])
         }
         if primaryFirst {
             primary = try startPrimary()
             _ = try primary.line(containing: "ready", inErrors: true)
-            replica = try startReplica()
+            replica = try startReplica(log)
         } else {
-            replica = try startReplica()
+            replica = try startReplica(log)
             primary = try startPrimary()
         }
         if isToJoin { _ = try primary.line(containing: "protected by 1 of 1", inErrors: true) }
+    }
+
+    /// Another one on the same machine.
+    func startAnotherReplica() throws {
+        log = workspace("another-log")
+        replica = try startReplica(log)
+    }
+
+    /// Returns when the primary is protected, whoever it was by before.
+    func awaitProtection() throws {
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while true {
+            let seen = try workspace.startCastor(["ft", "status"], environment: Pair.environment(workspace)).wait(timeout: 30)
+            if seen.status == 0 { return }
+            guard Date() < deadline else { throw Failure("the primary is not protected: \(seen)") }
+            usleep(50_000)
+        }
     }
 
     /// Only this test's primaries and replicas are to be seen.
@@ -200,6 +220,8 @@ extension Integration {
             try expect(["primary", "--replica", "10.0.0.1:7070", "true"], 64, "plain text; --insecure allows that")
             try expect(["replica"], 64, "--listen is missing")
             try expect(["replica", "--listen", "127.0.0.1:7070", "--ip", "10.0.0.9/24"], 64, "--ip and --dev belong together")
+            try expect(["replica", "--listen", "127.0.0.1:7070", "--automatic", "--ack", "2"], 64, "that needs a lease store")
+            try expect(["replica", "--listen", "127.0.0.1:7070", "--replica", "10.0.0.1:7070"], 64, "plain text; --insecure allows that")
             try expect(["replica", "--listen", "127.0.0.1:7070", "--silence", "5"], 64, "two heartbeats")
             try expect(["replica", "--listen", "203.0.113.1:7070", "--insecure", "-o", workspace("x")], 1, "cannot listen at 203.0.113.1")
         }

@@ -143,6 +143,9 @@ final class Child {
         return line
     }
 
+    /// Whether its standard error has such a whole line by now.
+    func hasSaid(_ text: String) -> Bool { errors.line(containing: text, timeout: 0) != nil }
+
     func send(_ signal: Int32) { ending.whileAlive { _ = Glibc.kill($0, signal) } }
 
     var isAlive: Bool { ending.status == nil }

@@ -1,19 +1,21 @@
-/// Machines on one network, as namespaces of this one: a client, a primary, a replica, perhaps one with a lease store, and the address
-/// of the service, which is the primary's at first. Needs root. They go away with the object.
+/// Machines on one network, as namespaces of this one: a client, a primary, a replica, perhaps one with a lease store and a spare one, and
+/// the address of the service, which is the primary's at first. Needs root. They go away with the object.
 import Foundation
 
 final class Hosts {
     /// Names of namespaces.
     let client: String, primary: String, replica: String
     /// nil: none is wanted.
-    let store: String?
+    let store: String?, spare: String?
     private let network: String
     static let service = "10.213.0.10"
+    static let primaryAddress = "10.213.0.2"
     static let replicaAddress = "10.213.0.3"
     static let storeAddress = "10.213.0.4"
+    static let spareAddress = "10.213.0.5"
     /// Where each machine is plugged in.
-    enum Port: String { case primary = "to-primary", replica = "to-replica", store = "to-store" }
-    static let primaryDevice = "primary", replicaDevice = "replica"
+    enum Port: String { case primary = "to-primary", replica = "to-replica", store = "to-store", spare = "to-spare" }
+    static let primaryDevice = "primary", replicaDevice = "replica", spareDevice = "spare"
 
     static let areAllowed: Bool = {
         guard geteuid() == 0 else { return false }
@@ -22,15 +24,18 @@ final class Hosts {
         return (try? run("ip", "netns", "del", name)) != nil
     }()
 
-    init(hasStore: Bool = false) throws {
+    /// `hasSpare`: with a third machine for a node of the service.
+    init(hasStore: Bool = false, hasSpare: Bool = false) throws {
         let stem = "castor-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         (client, primary, replica, network) = ("\(stem)-c", "\(stem)-p", "\(stem)-r", "\(stem)-n")
         store = hasStore ? "\(stem)-s" : nil
+        spare = hasSpare ? "\(stem)-t" : nil
         for name in all { try Hosts.run("ip", "netns", "add", name) }
         try Hosts.run("ip", "-n", network, "link", "add", "bridge", "type", "bridge")
         try Hosts.run("ip", "-n", network, "link", "set", "bridge", "up")
-        let machines = [(client, "client"), (primary, Hosts.primaryDevice), (replica, Hosts.replicaDevice)] + (store.map { [($0, "store")] } ?? [])
-        for (number, (name, device)) in machines.enumerated() {
+        let machines = [(client, "client"), (primary, Hosts.primaryDevice), (replica, Hosts.replicaDevice), (store, "store"), (spare, Hosts.spareDevice)]
+        for (number, (machine, device)) in machines.enumerated() {
+            guard let name = machine else { continue }
             try Hosts.run(
                 "ip", "-n", name, "link", "add", device, "type", "veth", "peer", "name", "to-\(device)", "netns", network)
             try Hosts.run("ip", "-n", network, "link", "set", "to-\(device)", "master", "bridge", "up")
@@ -43,7 +48,7 @@ final class Hosts {
 
     deinit { for name in all { _ = try? Hosts.run("ip", "netns", "del", name) } }
 
-    private var all: [String] { [network, client, primary, replica] + (store.map { [$0] } ?? []) }
+    private var all: [String] { [network, client, primary, replica] + [store, spare].compactMap { $0 } }
 
     /// Words before a command that is to run on one of the machines.
     static func on(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
