@@ -219,6 +219,7 @@ final class StandbyAgent {
         takeOver()
         if let primary {
             primary.watch.adopt()
+            gate?.answerStrangers(seconds: StandbyAgent.strangers)
             gate?.setMode(.guard)
         }
         // While recording the words of the compiler plane's shards are locks, too.
@@ -233,6 +234,9 @@ final class StandbyAgent {
         node?.wentLive(primary)
         RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
     }
+
+    /// So many seconds after a take-over clients may still send on connections that it could not take over.
+    private static let strangers: UInt32 = 60
 
     private func takeOver() {
         do throws(SharedAddress.Failure) {
