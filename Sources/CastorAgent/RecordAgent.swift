@@ -31,10 +31,14 @@ final class RecordAgent {
 
     /// Has standbys: every event goes to the log at once, for they wait for it.
     private let primary: PrimaryNode?
+    /// There is no log any more.
+    private var isDiscarding = false
     /// By ring: the line that an output waits for, as the primary was told.
     private var told: [UInt64] = []
     /// Held outputs of threads that have ended since the primary was told last.
     private var heldOfEnded: [HeldOutputs.Allowance] = []
+    /// Of connections, what the primary has not been told.
+    private var untold: [ConnectionWatch.Change] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
     init(segment: Segment, control: Control, log: LogWriter, primary: PrimaryNode? = nil) {
@@ -58,6 +62,7 @@ final class RecordAgent {
             try drainRest()
             try finish(.complete)
         } catch {
+            if let primary { return endWithoutLog(primary, error) }
             segment.stop(CASTOR_STOP_DISK)
             control.send("note \(error); the program goes on, unrecorded")
             try? finish(.diskFull)
@@ -81,15 +86,15 @@ final class RecordAgent {
         while outcome == nil || (!isAbandoned && anyAlive()) {
             let now = Clock.milliseconds
             let isDue = now >= flushed + RecordAgent.second
-            let changes = primary?.watch.look() ?? []  // before the events that they follow from are drained
+            untold += primary?.watch.look() ?? []  // before the events that they follow from are drained
             let work = try drainAll(everything: isDue)
             if processes.lookAgain() { try closeRingsOfTheDead() }
             seeNewborn()
             receive()
-            if let primary { try tell(primary, work.lines, changes) }
+            if let primary { try tell(primary, work.lines) }
             if isDue {
                 flushed = now
-                if log.events != written { try log.flush() }
+                if log.events != written, !isDiscarding { try log.flush() }
                 written = log.events
             }
             reminder.recording(segment, active.indices)
@@ -128,15 +133,15 @@ final class RecordAgent {
     private var isReminding: Bool { active.indices.contains { castor_load(castor_ring_deferred(segment.ring($0))) != 0 } }
 
     /// How far the log is, and which outputs wait for a standby to have it.
-    private func tell(_ primary: PrimaryNode, _ moved: UInt64, _ changes: [ConnectionWatch.Change]) throws {
-        if moved > 0 {
+    private func tell(_ primary: PrimaryNode, _ moved: UInt64) throws {
+        if moved > 0, !isDiscarding {
             try log.flush()
             primary.grew(to: log.bytesWritten, events: log.events)
         }
-        tellOutputs(primary, changes)
+        tellOutputs(primary)
     }
 
-    private func tellOutputs(_ primary: PrimaryNode, _ changes: [ConnectionWatch.Change]) {
+    private func tellOutputs(_ primary: PrimaryNode) {
         var lines: [Outputs.Line] = []
         for i in active.indices {
             let ring = segment.ring(i)
@@ -148,7 +153,8 @@ final class RecordAgent {
         }
         let held = heldOfEnded + active.indices.compactMap { primary.held.news($0, before: segment.ring($0).pointee.head) }
         heldOfEnded = []
-        if !lines.isEmpty || !held.isEmpty || !changes.isEmpty { primary.wait(lines, held, changes, at: log.bytesWritten) }
+        if !lines.isEmpty || !held.isEmpty || !untold.isEmpty { primary.wait(lines, held, untold, at: log.bytesWritten) }
+        untold = []
     }
 
     /// A thread has begun to wait for a standby since the last look.
@@ -256,7 +262,17 @@ final class RecordAgent {
         segment.free(ring, index)
     }
 
+    private func discard(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) -> UInt64 {
+        let tail = castor_load(castor_ring_tail(ring))
+        let lines = tail - ring.pointee.head
+        owed[Int(index)] = 0
+        taken[Int(index)] = lines > 0 ? 0 : Int(castor_load32(castor_ring_packed(ring)))
+        release(ring, tail)
+        return lines
+    }
+
     private func drain(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws -> UInt64 {
+        if isDiscarding { return discard(ring, index) }
         let stream = ring.pointee.stream
         let start = ring.pointee.head
         var head = start
@@ -376,7 +392,7 @@ final class RecordAgent {
 
     /// A row of operations on owned shards that nothing came after: others may have seen what it did.
     private func appendRow(_ ring: UnsafeMutablePointer<castor_ring>) throws {
-        guard ring.pointee.stream < CASTOR_OWNERS else { return }
+        guard ring.pointee.stream < CASTOR_OWNERS, !isDiscarding else { return }
         let progress = castor_progress_of(segment.base, ring.pointee.stream).pointee
         let isPublished = ring.pointee.tail * 64 + UInt64(ring.pointee.packed) > ring.pointee.owned_at
         if progress.count == progress.start || isPublished { return }
@@ -390,7 +406,7 @@ final class RecordAgent {
 
     /// A call that began and will not return.
     private func appendPending(_ ring: UnsafeMutablePointer<castor_ring>, _ index: UInt32) throws {
-        guard owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
+        guard !isDiscarding, owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
             return
         }
         var entry = castor_slot(ring, ring.pointee.tail).pointee
@@ -420,12 +436,24 @@ final class RecordAgent {
                 + "(end them, or interrupt castor to stop recording them)")
     }
 
+    /// The log cannot be written, so that no replica hears of anything from now on: one that may take over does, otherwise the program
+    /// goes on alone. Until it has ended the rings are emptied all the same.
+    private func endWithoutLog(_ primary: PrimaryNode, _ error: any Error) {
+        control.send("note \(error)")
+        isDiscarding = true
+        if primary.loseLog() { control.send("note the program goes on, UNPROTECTED and unrecorded, until it ends") }
+        try? drainUntilTheEnd()
+        try? log.finish(Ending(outcome: outcome ?? .unknown, tail: .diskFull, unsupported: []))
+        primary.end()
+        control.send("finished \(log.events) \(log.bytesWritten)")
+    }
+
     private func finish(_ tail: Ending.Tail) throws {
         let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
         try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
         guard let primary else { return }
         primary.grew(to: log.bytesWritten, events: log.events)
-        tellOutputs(primary, [])
+        tellOutputs(primary)
         primary.end()
     }
 
