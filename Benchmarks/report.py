@@ -22,7 +22,7 @@ PLOTS = {
     "turns": "Million events per second replayed by number of threads, for each design of waiting",
 }
 
-Result = collections.namedtuple("Result", "row base measured cost rounds verdict load cores busy")
+Result = collections.namedtuple("Result", "row base measured cost rounds verdict load cores busy recorded")
 Spread = collections.namedtuple("Spread", "median low high")
 
 
@@ -38,7 +38,7 @@ def is_within(value, limit, sense):
 
 def evaluate(row, samples, condition, busy_cores):
     load, cores = condition
-    base, measured = (samples[row.id, side] for side in SIDES[row.kind])
+    base, measured, *recorded = (samples[row.id, side] for side in SIDES[row.kind])
     # Each pair ran in one round, one right after the other: what slows the whole machine down slows both.
     costs = [cost(row, base[i], measured[i]) for i in sorted(measured)]
     total = spread(costs)
@@ -49,7 +49,7 @@ def evaluate(row, samples, condition, busy_cores):
         verdict = "reached" if is_within(total.median, row.aim, row.sense) else "not reached"
     return Result(
         row, spread(base.values()), spread(measured.values()), total, len(costs), verdict, load, cores,
-        float(cores) > busy_cores)
+        float(cores) > busy_cores, [spread(values.values()) for values in recorded])
 
 
 def lines_of(path):
@@ -165,7 +165,7 @@ def results_table(title, results):
         row = result.row
         cells = ["failed"] + [""] * len(heads)
         if result.cost:
-            sides = [] if row.kind == "value" else [quantity(s.median, row.unit) for s in (result.base, result.measured)]
+            sides = [] if row.kind == "value" else [quantity(s.median, row.unit) for s in (result.base, *result.recorded, result.measured)]
             cells = sides + [cost_text(row, result.cost.median), f"{number(row, result.cost.low)} to {number(row, result.cost.high)}"]
         lines.append([row.title + (" *" if result.busy else "")] + cells + [aim_text(row), result.verdict])
     return table([title, *heads, "Spread", "Aim", ""], lines)
@@ -197,13 +197,14 @@ def write_csv(path, results, designs):
         names += [name, name + "_min", name + "_max"]
     with open(path, "w", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(names + ["aim", "verdict", "rounds", "load_average", "cores_in_use"])
+        out.writerow(names + ["aim", "verdict", "rounds", "load_average", "cores_in_use", "recorded", "recorded_min", "recorded_max"])
         for result in results:
             fields = [result.row.id, result.row.kind, result.row.unit]
             for numbers in (result.base, result.measured, result.cost):
                 fields += [f"{value:.6g}" for value in numbers] if numbers else [""] * 3
             aim = "" if result.row.aim is None else f"{result.row.aim:.4g}"
-            out.writerow(fields + [aim, result.verdict, result.rounds, result.load, result.cores])
+            recorded = [f"{value:.6g}" for spread in result.recorded if spread for value in spread]
+            out.writerow(fields + [aim, result.verdict, result.rounds, result.load, result.cores] + recorded)
         for name, compared in designs.items():
             out.writerows(compared.csv_rows(name))
 

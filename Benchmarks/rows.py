@@ -6,6 +6,7 @@ kind says which samples there are and what the cost of a row is:
     added   recorded - native, in the row's unit
     replay  replayed / recorded
     orders  total / partial
+    protected-rate, protected-time    as rate and time, of protected and native; recorded is shown besides
     value   one number as it is
 sense says when the aim is reached: at most, below, at least.
 """
@@ -17,18 +18,20 @@ Row = collections.namedtuple("Row", "id benchmark title unit kind aim table sens
 SIDES = {
     "rate": ("native", "recorded"), "time": ("native", "recorded"), "added": ("native", "recorded"),
     "replay": ("recorded", "replayed"), "orders": ("partial", "total"), "value": ("value", "value"),
+    "protected-rate": ("native", "protected", "recorded"), "protected-time": ("native", "protected", "recorded"),
 }
 TABLES = {
     "Recording": ("Native", "Recorded", "Cost"), "Kernel": ("Native", "Recorded", "Cost"),
     "Latency": ("Native", "Recorded", "Cost"), "Processor time and memory": ("Native", "Recorded", "Cost"),
     "Replay": ("Recording", "Replay", "Ratio"), "Order of replay": ("Partial", "Total", "Ratio"),
     "Agent": ("Value",), "Log": ("Value",),
+    "Standby": ("Native", "Recorded", "Protected", "Cost"), "Standby and take-over": ("Value",),
 }
 CPU_AIM, P99_AIM, REPLAY_AIM = 1.15, 1.2, 1.0
 
 
 def cost(row, base, measured):
-    if row.kind == "rate":
+    if row.kind in ("rate", "protected-rate"):
         return base / measured if measured else float("inf")
     if row.kind == "added":
         return measured - base
@@ -140,4 +143,16 @@ ROWS = [
     *[Row(f"drain-{name}", "drain", f"{title}, ns each", "ns", "value", 1000 / 60, "Agent", "below") for name, title in [
         ("one-mutex", "locks of one mutex"), ("mutexes", "locks of 64 mutexes"), ("additions", "atomic additions to 64 objects"),
         ("loads", "atomic loads of 64 objects"), ("clock", "readings of the clock")]],
+    *[row for count, text in [(1, "1 connection"), (64, "64 connections")] for row in [
+        Row(f"standby-get-{count}", "standby", f"redis GET, {text}", "req/s", "protected-rate", None, "Standby"),
+        Row(f"standby-p50-{count}", "standby", f"redis GET, {text}, p50", "µs", "protected-time", None, "Standby"),
+        Row(f"standby-p99-{count}", "standby", f"redis GET, {text}, p99", "µs", "protected-time", None, "Standby")]],
+    Row("standby-down", "standby_bulk", "bulk to the client", "MB/s", "protected-rate", None, "Standby"),
+    Row("standby-up", "standby_bulk", "bulk from the client", "MB/s", "protected-rate", None, "Standby"),
+    *[Row(f"standby-{name}", benchmark, title, unit, "value", None, "Standby and take-over") for name, benchmark, title, unit in [
+        ("log-request", "standby", "redis GET, bytes of log per request", "bytes"),
+        ("lag-bytes", "standby", "lag of the replica, 64 connections, KiB of log", "KiB"),
+        ("lag-time", "standby", "lag of the replica, 64 connections, ms", "ms"),
+        ("gap-killed", "standby_gap", "time without an answer, primary killed, ms", "ms"),
+        ("gap-cut", "standby_gap", "time without an answer, primary cut off, ms", "ms")]],
 ]

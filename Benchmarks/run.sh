@@ -56,23 +56,24 @@ fi
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || { fail "ROUNDS is to be a number from 1 on: $rounds"; exit 64; }
 deadline=$((SECONDS + ${MINUTES:-35} * 60))
 
-for family in servers programs kernels loops compiler; do
+for family in servers programs kernels loops compiler standby; do
     # shellcheck source=/dev/null
     source "$here/families/$family.sh"
 done
 all_benchmarks='redis pipeline kvserver calm nginx lighttpd postgres idle pigz pbzip2 sqlite
-    locks1 locks4 barriers queue steal nbody ocean threads end_to_end mutex rw clock atomics contended drain orders turns stall order redis_built memcached leveldb compile'
+    locks1 locks4 barriers queue steal nbody ocean threads end_to_end mutex rw clock atomics contended drain orders turns stall order redis_built memcached leveldb compile
+    standby standby_bulk standby_gap'
 benchmarks=${ONLY:-$all_benchmarks}
 
 for file in "$castor" "$tools"/castor-{drain,orders} "$atomics"/loops/{atomicloop,contendedloop,stall} \
-    "$atomics"/order/{plain,castor,shared}/{kernel,kvserver} "$guests"/{mutexloop,rwloop,clockloop} \
+    "$atomics"/order/{plain,castor,shared}/{kernel,kvserver} "$guests"/{mutexloop,rwloop,clockloop,bulk_server} \
     "$samples"/{kvserver,kvload,kernels/locks}; do
     [[ -x $file ]] || fail "$file is missing; 'make bench' builds it" || exit 1
 done
 need python3 || exit 1
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/castor-bench.XXXXXX") || exit 1
-trap 'end_processes; rm -rf "$work"' EXIT
+trap 'remove_hosts; end_processes; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 chmod 711 "$work" # the user of a server may look into a directory of its own

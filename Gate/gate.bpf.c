@@ -135,6 +135,8 @@ static __always_inline int stranger(castor_gate_control *control, const castor_g
     const struct tcphdr *tcp = &p->segment.tcp;
     // The answer to a SYN at a port where nobody listens.
     if (tcp->rst && tcp->ack && tcp->seq == 0) return PASS;
+    // The answer to a segment of a connection that there is not; the end of one that there is acknowledges.
+    if (tcp->rst && !tcp->ack && bpf_ktime_get_boot_ns() / 1000000000 < read_once(&control->answers_until)) return PASS;
     __sync_fetch_and_add(&control->unknown, 1);
     if (!tcp->fin && !tcp->rst && tcp->ack) {
         castor_gate_track track = {.sent = bpf_ntohl(tcp->seq), .wanted = bpf_ntohl(tcp->ack_seq)};
@@ -149,7 +151,8 @@ static __always_inline int stranger(castor_gate_control *control, const castor_g
 static __always_inline int guard(struct __sk_buff *skb, castor_gate_flow *flow, const struct parsed *p) {
     const struct tcphdr *tcp = &p->segment.tcp;
     const uint32_t flags = read_once(&flow->flags);
-    if ((tcp->fin || tcp->rst) && !(flags & CASTOR_GATE_MAY_END)) {
+    // A program that dies has its kernel reset what it had not read, also where it had ended its own direction.
+    if ((tcp->fin && !(flags & CASTOR_GATE_MAY_END)) || (tcp->rst && !(flags & CASTOR_GATE_MAY_RESET))) {
         __sync_fetch_and_add(&flow->ends, 1);
         return HOLD;
     }

@@ -7,7 +7,8 @@ enum : uint32_t {
     CASTOR_GATE_FLOWS = 16384,       ///< slots
     CASTOR_GATE_PASS = 0,            ///< modes: count and follow only,
     CASTOR_GATE_GUARD = 1,           ///< or hold back what is not acknowledged
-    CASTOR_GATE_MAY_END = 1u << 0,   ///< flags of a flow: FIN and RST pass,
+    CASTOR_GATE_MAY_END = 1u << 0,   ///< flags of a flow: FIN passes,
+    CASTOR_GATE_MAY_RESET = 1u << 2, ///< RST passes,
     CASTOR_GATE_OVER = 1u << 1,      ///< and all else does: the slot waits to be used again
 };
 /// castor_gate_control.open_until: never closes.
@@ -19,7 +20,7 @@ typedef struct castor_gate_control {
     uint32_t address;    ///< the shared address, IPv4, network byte order
     uint32_t mode;       ///< CASTOR_GATE_PASS or CASTOR_GATE_GUARD
     uint32_t block_ends; ///< not 0: no FIN and no RST leaves, whatever the mode
-    uint32_t pad;
+    uint32_t answers_until; ///< CLOCK_BOOTTIME, s: RSTs that answer segments of unknown connections leave
     // Counted by the gate, in packets:
     uint64_t packets;    ///< from the shared address
     uint64_t late;       ///< dropped after open_until
@@ -44,7 +45,7 @@ typedef struct castor_gate_track {
 typedef struct castor_gate_flow {
     // Written by the owner:
     uint32_t acknowledged; ///< up to where the client may be told that its bytes have arrived
-    uint32_t flags;        ///< CASTOR_GATE_MAY_END, CASTOR_GATE_OVER
+    uint32_t flags;        ///< CASTOR_GATE_MAY_END, _MAY_RESET, _OVER
     uint32_t scale;        ///< of the windows that leave, as a shift
     // By the gate:
     castor_gate_track track;

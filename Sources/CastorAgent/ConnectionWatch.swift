@@ -119,7 +119,7 @@ final class ConnectionWatch: @unchecked Sendable {
     func end() {
         endings.removeAll { change in
             guard held.isReleased(change.connection) else { return false }
-            if let slot = change.slot { gate?.allowEnd(slot) }
+            if let slot = change.slot { gate?.allowEnd(slot, ofOutput: !change.isClosing) }
             if change.isClosing { held.close(change.index) }
             let word = castor_connection_may_end(change.connection)
             castor_store32(word, 1)

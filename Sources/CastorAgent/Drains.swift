@@ -61,6 +61,9 @@ final class Drains: @unchecked Sendable {
     subscript(_ index: UInt32) -> RingDrain { drains[Int(owner[Int(index)])] }
     func linesOf(_ index: UInt32) -> UInt64 { lines[Int(index)] }
     func takeNotes() -> [RingDrain.Note] { drains.flatMap { $0.takeNotes() } }
+    /// There is no log any more: what the rings have is let go.
+    func discard() { for drain in drains { drain.isDiscarding = true } }
+    var isDiscarding: Bool { drains[0].isDiscarding }
     func flush() throws(LogError) { for drain in drains { try drain.flush() } }
 
     // MARK: - A look

@@ -89,6 +89,12 @@ final class PrimaryNode: @unchecked Sendable {
         handle(.queued(position: position))
     }
 
+    /// Nothing can be written to the log any more. Whether the program goes on, alone; otherwise it was given away, and ended.
+    func loseLog() -> Bool {
+        handle(.logLost)
+        return !hasStopped
+    }
+
     /// The program has ended and the log is complete. Returns when the replicas know, or at the deadline.
     func end() {
         handle(.ended)

@@ -32,6 +32,8 @@ final class RecordAgent {
     private var told: [UInt64] = []
     /// Held outputs of threads that have ended since the primary was told last.
     private var heldOfEnded: [HeldOutputs.Allowance] = []
+    /// Of connections, what the primary has not been told.
+    private var untold: [ConnectionWatch.Change] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
     /// With a `primary` one thread drains: what standbys are told is in one order.
@@ -55,6 +57,7 @@ final class RecordAgent {
             try drainRest()
             try finish(.complete)
         } catch {
+            if let primary { return endWithoutLog(primary, error) }
             segment.stop(CASTOR_STOP_DISK)
             control.send("note \(error); the program goes on, unrecorded")
             try? finish(.diskFull)
@@ -78,15 +81,15 @@ final class RecordAgent {
         while outcome == nil || (!isAbandoned && anyAlive()) {
             let now = Clock.milliseconds
             let isDue = now >= flushed + RecordAgent.second
-            let changes = primary?.watch.look() ?? []  // before the events that they follow from are drained
+            untold += primary?.watch.look() ?? []  // before the events that they follow from are drained
             let work = try drainAll(everything: isDue)
             if processes.lookAgain() { try closeRingsOfTheDead() }
             seeNewborn()
             receive()
-            if let primary { try tell(primary, work.lines, changes) }
+            if let primary { try tell(primary, work.lines) }
             if isDue {
                 flushed = now
-                if log.events != written { try drains.flush() }
+                if log.events != written, !drains.isDiscarding { try drains.flush() }
                 written = log.events
             }
             reminder.recording(segment, active.indices)
@@ -125,15 +128,15 @@ final class RecordAgent {
     private var isReminding: Bool { active.indices.contains { castor_load(castor_ring_deferred(segment.ring($0))) != 0 } }
 
     /// How far the log is, and which outputs wait for a standby to have it.
-    private func tell(_ primary: PrimaryNode, _ moved: UInt64, _ changes: [ConnectionWatch.Change]) throws {
-        if moved > 0 {
+    private func tell(_ primary: PrimaryNode, _ moved: UInt64) throws {
+        if moved > 0, !drains.isDiscarding {
             try log.flush()
             primary.grew(to: log.bytesWritten, events: log.events)
         }
-        tellOutputs(primary, changes)
+        tellOutputs(primary)
     }
 
-    private func tellOutputs(_ primary: PrimaryNode, _ changes: [ConnectionWatch.Change]) {
+    private func tellOutputs(_ primary: PrimaryNode) {
         var lines: [Outputs.Line] = []
         for i in active.indices {
             let ring = segment.ring(i)
@@ -145,7 +148,8 @@ final class RecordAgent {
         }
         let held = heldOfEnded + active.indices.compactMap { primary.held.news($0, before: segment.ring($0).pointee.head) }
         heldOfEnded = []
-        if !lines.isEmpty || !held.isEmpty || !changes.isEmpty { primary.wait(lines, held, changes, at: log.bytesWritten) }
+        if !lines.isEmpty || !held.isEmpty || !untold.isEmpty { primary.wait(lines, held, untold, at: log.bytesWritten) }
+        untold = []
     }
 
     /// A thread has begun to wait for a standby since the last look.
@@ -295,12 +299,24 @@ final class RecordAgent {
                 + "(end them, or interrupt castor to stop recording them)")
     }
 
+    /// The log cannot be written, so that no replica hears of anything from now on: one that may take over does, otherwise the program
+    /// goes on alone. Until it has ended the rings are emptied all the same.
+    private func endWithoutLog(_ primary: PrimaryNode, _ error: any Error) {
+        control.send("note \(error)")
+        drains.discard()
+        if primary.loseLog() { control.send("note the program goes on, UNPROTECTED and unrecorded, until it ends") }
+        try? drainUntilTheEnd()
+        try? log.finish(Ending(outcome: outcome ?? .unknown, tail: .diskFull, unsupported: []))
+        primary.end()
+        control.send("finished \(log.events) \(log.bytesWritten)")
+    }
+
     private func finish(_ tail: Ending.Tail) throws {
         let calls = unsupportedOrder.map { Ending.Unsupported(name: $0, count: unsupported[$0]!) }
         try log.finish(Ending(outcome: outcome ?? .unknown, tail: tail, unsupported: calls))
         guard let primary else { return }
         primary.grew(to: log.bytesWritten, events: log.events)
-        tellOutputs(primary, [])
+        tellOutputs(primary)
         primary.end()
     }
 

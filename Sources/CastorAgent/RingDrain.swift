@@ -15,6 +15,9 @@ final class RingDrain: @unchecked Sendable {
     }
     private var notes: [Note] = []
 
+    /// There is no log any more.
+    var isDiscarding = false
+
     private let segment: Segment
     private let lane: LogLane
     /// By ring: payload bytes still to come of the event at its head.
@@ -54,6 +57,7 @@ final class RingDrain: @unchecked Sendable {
     /// Lines that came out.
     func drain(_ index: UInt32) throws(LogError) -> UInt64 {
         let ring = segment.ring(index)
+        if isDiscarding { return discard(ring, index) }
         let stream = ring.pointee.stream
         let start = ring.pointee.head
         var head = start
@@ -92,6 +96,15 @@ final class RingDrain: @unchecked Sendable {
             return head - start
         }
         return try drainOpenLine(ring, index)
+    }
+
+    private func discard(_ ring: Ring, _ index: UInt32) -> UInt64 {
+        let tail = castor_load(castor_ring_tail(ring))
+        let lines = tail - ring.pointee.head
+        owed[Int(index)] = 0
+        taken[Int(index)] = lines > 0 ? 0 : Int(castor_load32(castor_ring_packed(ring)))
+        release(ring, tail)
+        return lines
     }
 
     /// The small events of the line that the thread still fills: taken when nothing else comes, for touching the line while
@@ -167,7 +180,7 @@ final class RingDrain: @unchecked Sendable {
     /// A row of operations on owned shards that nothing came after: others may have seen what it did.
     func appendRow(_ index: UInt32) throws(LogError) {
         let ring = segment.ring(index)
-        guard ring.pointee.stream < CASTOR_OWNERS else { return }
+        guard ring.pointee.stream < CASTOR_OWNERS, !isDiscarding else { return }
         let progress = castor_progress_of(segment.base, ring.pointee.stream).pointee
         let isPublished = ring.pointee.tail * 64 + UInt64(ring.pointee.packed) > ring.pointee.owned_at
         if progress.count == progress.start || isPublished { return }
@@ -182,7 +195,7 @@ final class RingDrain: @unchecked Sendable {
     /// A call that began and will not return.
     func appendPending(_ index: UInt32) throws(LogError) {
         let ring = segment.ring(index)
-        guard owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
+        guard !isDiscarding, owed[Int(index)] == 0, ring.pointee.packed == 0, ring.pointee.pending == UInt32(truncatingIfNeeded: ring.pointee.tail) &+ 1 else {
             return
         }
         var entry = castor_slot(ring, ring.pointee.tail).pointee

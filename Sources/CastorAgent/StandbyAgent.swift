@@ -238,6 +238,7 @@ final class StandbyAgent {
         if let primary {
             // Before the kernel can acknowledge what the log does not have.
             primary.watch.adopt()
+            gate?.answerStrangers(seconds: StandbyAgent.strangers)
             gate?.setMode(.guard)
         }
         takeOver()
@@ -253,6 +254,9 @@ final class StandbyAgent {
         node?.wentLive(primary)
         RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
     }
+
+    /// So many seconds after a take-over clients may still send on connections that it could not take over.
+    private static let strangers: UInt32 = 60
 
     private func takeOver() {
         do throws(SharedAddress.Failure) {

@@ -103,7 +103,7 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
             pointee.cached_head = head
             if line &- head <= pointee.mask { return true }
             if castor_load32(stoppedWord) != 0 || agentIsGone() {
-                castor_mode_set(CASTOR_MODE_OFF)
+                goOnUnrecorded()
                 return false
             }
             callAgent()
@@ -134,11 +134,21 @@ func castor_call_agent(_ ring: Ring) { ring.callAgent() }
     if castor_load32(agentSleeping) != 0, castor_exchange32(agentSleeping, 0) != 0 { wakeAll(address(agentSleeping)) }
 }
 
+/// Recording has been given up. A program whose outputs wait for a standby ends instead: the standby would know nothing of what it
+/// does from now on.
+@inline(never) @_noLocks func goOnUnrecorded() {
+    if castor_load32(castor_segment_committing(segment)) != 0 {
+        say("castor: the program is not recorded any more, and ends, for its standby takes over")
+        kernel(SYS_kill, UInt64(process.pointee.pid), 9)
+    }
+    castor_mode_set(CASTOR_MODE_OFF)
+}
+
 /// The agent was killed together with castor, which would have said so.
 @_noLocks func agentIsGone() -> Bool {
     let pid = segment.pointee.agent_pid
     guard pid != 0, kernel(SYS_kill, UInt64(pid), 0) == -3 else { return false }
-    if castor_exchange32(stoppedWord, CASTOR_STOP_AGENT_DIED) == 0 {
+    if castor_exchange32(stoppedWord, CASTOR_STOP_AGENT_DIED) == 0, castor_load32(castor_segment_committing(segment)) == 0 {
         say("castor: the recording agent is gone; the program goes on, unrecorded")
     }
     return true

@@ -57,10 +57,8 @@ import CTSXShim
     me.pointee.stream = stream
     beginOwning(me)
     guard let ring = claimRing(stream, me, parent: parent) else {
-        if castor_exchange32(stoppedWord, CASTOR_STOP_RINGS) == 0 {
-            say("castor: too many threads at once; the program goes on, unrecorded")
-        }
-        castor_mode_set(CASTOR_MODE_OFF)
+        if castor_exchange32(stoppedWord, CASTOR_STOP_RINGS) == 0 { say("castor: too many threads at once; they cannot all be recorded") }
+        goOnUnrecorded()
         return
     }
     if castor_mode_now() == CASTOR_MODE_OFF { castor_mode_set(segment.pointee.mode) }

@@ -25,6 +25,8 @@ public struct PrimaryMachine: Sendable {
         case lease(LeaseAnswer)
         /// The program ended by itself; the log grows no more.
         case ended
+        /// The log cannot be written any more, and the program still runs.
+        case logLost
         /// Give the program away: it has been stopped.
         case leave
     }
@@ -128,6 +130,8 @@ public struct PrimaryMachine: Sendable {
     var endedSince: Milliseconds?
     /// Every replica that is linked knows that the program has ended.
     var isEndKnown = false
+    /// The log grows no more: nobody can follow.
+    var isLogLost = false
 
     public init(id: NodeID, log: UInt64, options: StandbyOptions) {
         self.init(id: id, log: log, options: options, mutation: nil)
@@ -171,12 +175,13 @@ public struct PrimaryMachine: Sendable {
                 if let link = follower.link { actions.append(.sendManifest(epoch: epoch, link)) }
             }
         case .queued(let position): waiting.append(Output(position: position, since: self.now))
-        case .opened: break
+        case .opened(let link): if isLogLost { actions.append(.disconnect(link)) }
         case .received(let frame, let link): take(frame, link)
         case .closed(let link): unlink(link)
         case .tick: tick()
         case .lease(let answer): take(answer)
         case .ended: phase = .ending
+        case .logLost: loseLog()
         case .leave: leave()
         }
     }
@@ -272,6 +277,17 @@ public struct PrimaryMachine: Sendable {
             askStore()
         }
         if now - since >= 2 * options.deadline { stop("the program has ended; the lease store could not be told") }
+    }
+
+    /// A replica that may take over has what led to every output that has left. When there is none the program stays, and nobody
+    /// becomes one.
+    private mutating func loseLog() {
+        guard members.isEmpty, pending == nil else { return leave() }
+        isLogLost = true
+        candidate = nil
+        for follower in followers { if let link = follower.link { actions.append(.disconnect(link)) } }
+        followers = []
+        if !isDegraded { degrade() }
     }
 
     private mutating func leave() {

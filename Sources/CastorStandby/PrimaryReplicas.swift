@@ -203,6 +203,7 @@ extension PrimaryMachine {
             return refuse("it was started with other options or another version", link)
         }
         guard phase == .serving else { return refuse("the program has ended", link) }
+        guard !isLogLost else { return refuse("the log cannot be written any more", link) }
         let agreed = agreement(hello)
         var follower = Follower(id: hello.who, link: link, position: agreed, now: now)
         if let i = self.follower(hello.who) {

@@ -97,6 +97,14 @@ public final class EgressGate: Sendable {
         castor_gate_store(&gate.control.pointee.block_ends, isBlocking ? 1 : 0)
     }
 
+    /// For so long whoever sends on a connection that is not here is told so, also in `guard`: it is one that the last primary's
+    /// kernel had and its program had not.
+    public func answerStrangers(seconds: UInt32) {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        castor_gate_store(&gate.control.pointee.answers_until, UInt32(truncatingIfNeeded: time.tv_sec) &+ seconds)
+    }
+
     /// Lets packets from the shared address, ARP included, leave until CLOCK_BOOTTIME is `until`, in nanoseconds;
     /// UInt64.max: for ever. A time that is past closes at once.
     public func open(until: UInt64) { castor_gate_store_long(&gate.control.pointee.open_until, until) }
@@ -171,13 +179,15 @@ public final class EgressGate: Sendable {
         return castor_gate_load(&flow.pointee.track.wanted).isAfter(told) && flow.pointee.acknowledged.isAfter(told)
     }
 
-    /// The connection may end: FIN and RST pass.
-    public func allowEnd(_ slot: Slot) { castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END) }
+    /// The connection may end: FIN and RST pass; or the output alone may, without a RST.
+    public func allowEnd(_ slot: Slot, ofOutput isOutput: Bool = false) {
+        castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END | (isOutput ? 0 : CASTOR_GATE_MAY_RESET))
+    }
 
     /// The connection is over, or of no interest: whatever the kernel still says for it passes, its last
     /// acknowledgements, say, until the slot is needed for another.
     public func remove(_ slot: Slot) {
-        castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END | CASTOR_GATE_OVER)
+        castor_gate_set(&gate.flows[slot.index].flags, CASTOR_GATE_MAY_END | CASTOR_GATE_MAY_RESET | CASTOR_GATE_OVER)
         places.withLock { $0.give(slot.index) }
     }
 

@@ -61,8 +61,11 @@ final class Recording {
         }
     }
 
-    /// The agent died: the program must not wait for room in a ring that nobody empties.
+    /// The agent died: the program must not wait for room in a ring that nobody empties. One that has standbys ends: they know nothing
+    /// of what it does from now on.
     private func abandon() {
+        let hasStandby = castor_load32(castor_segment_committing(session.segment)) != 0
+        if hasStandby, status == nil { kill(session.program, SIGKILL) }
         if castor_exchange32(castor_segment_stopped(session.segment), CASTOR_STOP_AGENT_DIED) != 0 { return }
         for i in 0..<min(castor_load32(castor_segment_rings_used(session.segment)), session.segment.pointee.ring_count)
         {
@@ -71,7 +74,8 @@ final class Recording {
         }
         Console.report(
             "the recording agent was killed"
-                + (status == nil ? "; the program goes on, unrecorded" : " before it had finished"))
+                + (status != nil ? " before it had finished"
+                    : hasStandby ? "; the program is ended, for its standby takes over" : "; the program goes on, unrecorded"))
     }
 
     private func takeMessages() {

@@ -335,4 +335,18 @@ import Testing
                 .stop("the program was given away"),
             ])
     }
+
+    /// Whoever may take over has what led to all outputs; without one the program stays, and nobody can follow any more.
+    @Test func logIsLost() {
+        var primary = TestPrimary()
+        primary.protect(by: 5, 1)
+        #expect(primary.does(.logLost).last == .stop("the program was given away"))
+        primary = TestPrimary()
+        _ = primary.receives(primary.hello(5), 1)
+        let actions = primary.does(.logLost)
+        #expect(actions.contains(.disconnect(1)) && actions.contains { if case .say(let text) = $0 { text.hasPrefix("UNPROTECTED") } else { false } })
+        #expect(primary.does(.opened(2)).contains(.disconnect(2)))
+        #expect(primary.receives(primary.hello(6), 2).contains(.disconnect(2)))
+        #expect(primary.does(.queued(position: 0)).contains(.release(upTo: 0)))
+    }
 }

@@ -165,6 +165,8 @@ extension KernelTests {
             #expect(pair.gate.counts(pair.slot).ends == 1)
             writeBytes(pair.client, [1])
             #expect(!isReadable(pair.client, milliseconds: 100))
+            pair.gate.allowEnd(pair.slot, ofOutput: true)
+            #expect(!isReadable(pair.client, milliseconds: 500))
             pair.gate.allowEnd(pair.slot)
             // The answer to what the client sends again.
             #expect(isReadable(pair.client, milliseconds: 5000))
@@ -257,6 +259,22 @@ extension KernelTests {
             #expect(!isReadable(client, milliseconds: 50) && unacknowledged(client) == 3000)
             close(server)
             #expect(!isReadable(client, milliseconds: 50))
+        }
+
+        /// A connection that the kernel had and the program never had.
+        @Test func strangersAreAnsweredForAWhile() throws {
+            let machines = try Machines()
+            let gate = try machines.primary.gate()
+            gate.setMode(.guard)
+            let listener = try machines.primary.listener(Machines.shared, port: 7000)
+            let client = try machines.client.connection(to: Machines.shared, port: 7000)
+            defer { close(client) }
+            close(listener)
+            writeBytes(client, [1])
+            #expect(!isReadable(client, milliseconds: 300))
+            gate.answerStrangers(seconds: 60)
+            #expect(eventually { isReadable(client, milliseconds: 10) })
+            #expect(read(client, UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1), 1) == -1 && errno == ECONNRESET)
         }
 
         /// The client's bytes came before the program accepted the connection, and none come later.

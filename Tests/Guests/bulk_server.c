@@ -2,6 +2,8 @@
 //   up N      the client sends N bytes, is told their sum and that they were right, and closes
 //   down N    N bytes go to the client, and then the end
 //   both N    N bytes each way at once: what comes is sent back, in capitals
+//   left N    N bytes go to the client, and the server closes at once
+//   early N   the server ends its direction, then the client sends N bytes and closes
 // Byte i of all streams is i % 251. After so many connections it prints how many bytes it has seen, and ends.
 #include "guest.h"
 
@@ -28,7 +30,8 @@ static void send_all(int to, const unsigned char *from, size_t n) {
         n -= (size_t)sent;
     }
 }
-static void up(int client, long long n) {
+/// Takes n bytes, which must be right; their sum.
+static long long take(int client, long long n) {
     static __thread unsigned char piece[PIECE];
     long long sum = 0, at = 0;
     while (at < n) {
@@ -37,7 +40,11 @@ static void up(int client, long long n) {
         for (ssize_t i = 0; i < got; i++) sum += piece[i];
         at += got;
     }
-    seen(at);
+    return sum;
+}
+static void up(int client, long long n) {
+    long long sum = take(client, n);
+    seen(n);
     char answer[64];
     send_all(client, (unsigned char *)answer, (size_t)snprintf(answer, sizeof answer, "%lld right\n", sum));
 }
@@ -74,7 +81,17 @@ static void *serve(void *argument) {
     if (strcmp(word, "up") == 0) up(client, n);
     if (strcmp(word, "down") == 0) down(client, n);
     if (strcmp(word, "both") == 0) both(client, n);
-    CHECK(shutdown(client, SHUT_WR) == 0);
+    if (strcmp(word, "left") == 0) {
+        down(client, n);
+        CHECK(close(client) == 0);
+        return NULL;
+    }
+    if (strcmp(word, "early") == 0) {
+        CHECK(shutdown(client, SHUT_WR) == 0);
+        take(client, n);
+        seen(n);
+    }
+    if (strcmp(word, "early") != 0) CHECK(shutdown(client, SHUT_WR) == 0);
     char rest;
     CHECK(read(client, &rest, 1) == 0);
     CHECK(close(client) == 0);

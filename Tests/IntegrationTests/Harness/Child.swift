@@ -135,9 +135,9 @@ final class Child {
         inputEnd = nil
     }
 
-    /// The first whole line on its standard output, or error, that contains `text`.
-    func line(containing text: String, inErrors: Bool = false, timeout: Double = 60) throws -> String {
-        guard let line = (inErrors ? errors : output).line(containing: text, timeout: timeout) else {
+    /// The first whole line on its standard output, or error, that contains `text`, or the `number`th.
+    func line(containing text: String, _ number: Int = 1, inErrors: Bool = false, timeout: Double = 60) throws -> String {
+        guard let line = (inErrors ? errors : output).line(containing: text, number, timeout: timeout) else {
             throw Timeout(command: "\(command), for a line with '\(text)'", seconds: timeout, partial: soFar)
         }
         return line
@@ -265,14 +265,15 @@ private final class Collector: @unchecked Sendable {
         return isAtEnd ? bytes : nil
     }
 
-    func line(containing text: String, timeout: Double) -> String? {
+    func line(containing text: String, _ number: Int, timeout: Double) -> String? {
         let deadline = Date(timeIntervalSinceNow: timeout)
         condition.lock()
         defer { condition.unlock() }
         while true {
             let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
             // The last piece has no end yet.
-            if let line = lines.dropLast().first(where: { $0.contains(text) }) { return String(line) }
+            let found = lines.dropLast().filter { $0.contains(text) }
+            if found.count >= number { return String(found[number - 1]) }
             if isAtEnd || !condition.wait(until: deadline) { return nil }
         }
     }

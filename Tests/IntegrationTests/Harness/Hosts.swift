@@ -76,21 +76,39 @@ final class Hosts {
         }
     }
 
-    /// Kills a machine: every process on it, at once as far as that is possible.
-    func kill(_ host: String) throws {
-        for word in try Hosts.run("ip", "netns", "pids", host).split(separator: "\n") {
-            if let pid = pid_t(word) { Glibc.kill(pid, SIGKILL) }
-        }
+    /// Primary or replica does not hear the other; the other hears it.
+    func deafen(_ port: Port) throws {
+        let nowhere = ["lladdr", "02:00:00:00:00:01", "nud", "permanent"]
+        let words = port == .replica ? [primary, Hosts.replicaAddress, Hosts.primaryDevice] : [replica, Hosts.primaryAddress, Hosts.replicaDevice]
+        try Hosts.run(["ip", "-n", words[0], "neigh", "replace", words[1]] + nowhere + ["dev", words[2]])
     }
+
+    /// What a machine gets comes no faster than this.
+    func slowDown(_ port: Port, bitsPerSecond: Int) throws {
+        try Hosts.run(
+            "tc", "-n", network, "qdisc", "add", "dev", port.rawValue, "root", "tbf", "rate", "\(bitsPerSecond)", "burst", "8k", "latency", "200ms")
+    }
+
+    /// Ends, by a reset, whatever the replica has accepted at a port.
+    func resetConnections(to port: Int) throws {
+        try Hosts.run("ip", "netns", "exec", replica, "ss", "-K", "-t", "sport", "=", "\(port)")
+    }
+
+    func processes(_ host: String) throws -> [pid_t] {
+        try Hosts.run("ip", "netns", "pids", host).split(separator: "\n").compactMap { pid_t($0) }
+    }
+
+    /// Kills a machine: every process on it, at once as far as that is possible.
+    func kill(_ host: String) throws { try signal(host, SIGKILL) }
 
     /// Stops or continues all processes of a machine.
     func signal(_ host: String, _ number: Int32) throws {
-        for word in try Hosts.run("ip", "netns", "pids", host).split(separator: "\n") {
-            if let pid = pid_t(word) { Glibc.kill(pid, number) }
-        }
+        for pid in try processes(host) { Glibc.kill(pid, number) }
     }
 
-    @discardableResult private static func run(_ words: String...) throws -> String {
+    @discardableResult private static func run(_ words: String...) throws -> String { try run(words) }
+
+    @discardableResult private static func run(_ words: [String]) throws -> String {
         let outcome = try Child(words).wait(timeout: 30)
         guard outcome.status == 0 else { throw Failure("\(words.joined(separator: " ")): \(outcome.errorText)") }
         return outcome.outputText
