@@ -10,7 +10,7 @@ replica_pid=''
 if [[ -n $quick ]]; then
     standby_calm_requests=500 standby_requests=4000 standby_bytes=5000000 standby_answers=3000
 else
-    standby_calm_requests=5000 standby_requests=30000 standby_bytes=100000000 standby_answers=15000
+    standby_calm_requests=20000 standby_requests=60000 standby_bytes=100000000 standby_answers=15000
 fi
 
 standby_wants() {

@@ -2,7 +2,7 @@
 
 Each connects, counts a key up, hears the number, ends, and comes again. A connection that fails before any answer has come is a failed
 one, as it may be while a server goes away; one that fails later, a number that comes twice, or nothing for 20 s is an error. Prints a
-line for every thousandth answer and, at the end, what failed."""
+line for every hundredth answer and, at the end, what failed."""
 import collections
 import socket
 import sys
@@ -54,7 +54,7 @@ def work():
                 errors.append(f"{number} twice")
             if number is not None:
                 numbers.add(number)
-                if len(numbers) % 1000 == 0:
+                if len(numbers) % 100 == 0:
                     print(len(numbers), flush=True)
         if number is None:
             time.sleep(0.01)

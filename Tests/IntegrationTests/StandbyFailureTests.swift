@@ -329,7 +329,7 @@ extension Integration {
             let cluster = try Cluster(workspace, silence: 1000, deadline: 10_000)
             try cluster.hosts.slowDown(.replica, bitsPerSecond: 1_000_000)
             let client = try cluster.client(
-                "storm_load.py", [Hosts.service, "\(Cluster.port)", "4", "1500"], begins: "1000")
+                "storm_load.py", [Hosts.service, "\(Cluster.port)", "4", "800"], begins: "400")
             try cluster.primaryDies(under: client)
         }
 
