@@ -43,6 +43,9 @@ struct LinearExtension {
         }
     }
 
+    /// What has a place beyond these versions has none any more.
+    mutating func come(to versions: [UInt64]) { self.versions = versions }
+
     private func isReady(_ entry: UnsafeMutablePointer<castor_entry>, _ stream: UInt32) -> Bool {
         if entry.pointee.kind == CASTOR_EV_THREAD_START { return created.contains(stream) }
         if entry.pointee.shard == CASTOR_NO_SHARD { return true }

@@ -78,13 +78,15 @@ final class ReplicaNode: @unchecked Sendable {
         Thread.start(isUrgent: true) { self.tick() }
     }
 
-    /// Returns when the log's manifest is there, or false when castor does not want it any more.
-    func waitForManifest() -> Bool {
+    /// Returns when the log's manifest is there, or false when castor does not want it any more. Throws when the primary is gone before:
+    /// there is no program here that could go on, and nobody has seen anything of it.
+    func waitForManifest() throws -> Bool {
         while true {
             monitor.lock()
-            let isThere = hasManifest
+            let (isThere, isGone) = (hasManifest, wishes.isToDrain)
             monitor.unlock()
             if isThere { return true }
+            if isGone { throw StandbyEnd.text("the primary was gone before its program had begun here; nothing that it did was seen by anybody") }
             _ = control.receive()
             if control.isClosed { return false }
             usleep(5000)

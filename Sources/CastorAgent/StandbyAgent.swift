@@ -37,6 +37,8 @@ final class StandbyAgent {
     private var done: [UInt32: UInt64] = [:]
     /// In the log, so far.
     private var events: UInt64 = 0
+    private var standstill = Standstill()
+    private var hasTakenBack = false
 
     init(segment: Segment, control: Control, directory: String, node: ReplicaNode? = nil) throws {
         self.segment = segment
@@ -84,7 +86,9 @@ final class StandbyAgent {
             }
             if moved == 0, isToGoLive, node == nil {
                 for stream in queues.keys { queues[stream]!.dropUnplaced() }
-                if isAtEnd { return try goLive() }
+                let isAtEnd = isAtEnd
+                if !isAtEnd, standstill.lasts(segment) { takeBack() }
+                if isAtEnd || hasTakenBack { return try goLive() }
             }
             if let node, try obey(node, moved, received) { return }
             pause = moved > 0 ? 1 : min(pause * 2, 16)
@@ -124,13 +128,14 @@ final class StandbyAgent {
             node.takeOver()
         }
         let wishes = node.takeWishes()
-        if moved == 0, isAtEnd {
+        if moved == 0, isAtEnd || (wishes.isToDrain && standstill.lasts(segment)) {
             closure.advance(replayed)
             node.advance(to: closure.position)
             node.idle(received: received)
         }
         if let start = node.takeWishes().start {
             for stream in queues.keys { queues[stream]!.dropUnplaced() }
+            if !isAtEnd { takeBack() }
             try goLive(start)
             return true
         }
@@ -215,6 +220,18 @@ final class StandbyAgent {
         return order.versions.indices.allSatisfy {
             castor_load(castor_version(segment.base, UInt32($0))) == order.versions[$0]
         }
+    }
+
+    /// What has not been done never will be: it waits for a thread that is to unlock something, after events that are not in the log.
+    /// Nothing that came of it was let out, for it was not done here.
+    private func takeBack() {
+        hasTakenBack = true
+        for i in 0..<segment.ringsUsed where segment.state(segment.ring(i)) == CASTOR_RING_LIVE {
+            let ring = segment.ring(i)
+            castor_store(castor_ring_tail(ring), castor_load(castor_ring_head(ring)))
+        }
+        for stream in queues.keys { queues[stream]!.keep(events: replayed(stream)) }
+        order.come(to: (0..<CASTOR_SHARDS).map { castor_load(castor_version(segment.base, $0)) })
     }
 
     /// `start`: what the primary that this becomes knows of others.

@@ -55,6 +55,12 @@ struct StreamQueue {
     /// Forgets what has no place: the log does not hold what it depends on.
     mutating func dropUnplaced() { decoded = placed }
 
+    /// Forgets what comes after so many events, all of which have a place.
+    mutating func keep(events: UInt64) {
+        (placed, decoded) = (fed, fed)
+        placedEvents = events
+    }
+
     func forEachUnplaced(_ body: (UnsafeMutablePointer<castor_entry>) -> Void) {
         var line = placed
         while line < decoded {

@@ -61,7 +61,7 @@ do {
         reporter = try Reporter(words: words, role: .replica, control: control)
         let node = try ReplicaNode(words: words, segment: segment, control: control)
         reporter?.node = node
-        guard node.waitForManifest() else { break }
+        guard try node.waitForManifest() else { break }
         let agent = try StandbyAgent(segment: segment, control: control, directory: words[4], node: node)
         control.send("ready")
         try agent.run()

@@ -38,6 +38,20 @@ import CTSXShim
     }
 }
 
+/// A standby's: false when it goes live instead, and the event did not happen. Its ring is empty then.
+@inline(__always) @_noLocks func awaitTurn(_ ring: Ring, _ entry: castor_entry) -> Bool {
+    if entry.shard == CASTOR_NO_SHARD || castor_load(castor_version(segment, entry.shard)) >= entry.version { return true }
+    return sleepForTurn(orLive: ring, entry.shard, entry.version)
+}
+
+@inline(never) @_noLocks private func sleepForTurn(orLive ring: Ring, _ shard: UInt32, _ version: UInt64) -> Bool {
+    ring.pointee.wait_shard = shard
+    ring.pointee.wait_version = version
+    ring.pointee.waiting = CASTOR_WAIT_TURN
+    defer { ring.pointee.waiting = CASTOR_RUNNING }
+    return waitFor(castor_version(segment, shard), version, castor_waiters(segment, shard), orLive: true)
+}
+
 /// The event's effect is done: the next one on the shard may go.
 @inline(__always) @_noLocks func passTurn(_ shard: UInt32) {
     if shard == CASTOR_NO_SHARD { return }
@@ -59,7 +73,7 @@ import CTSXShim
     ring.pointee.wait_version = version
     ring.pointee.waiting = CASTOR_WAIT_TURN
     if isTotal { passTotal() }
-    waitFor(castor_version(segment, shard), version, castor_waiters(segment, shard))
+    _ = waitFor(castor_version(segment, shard), version, castor_waiters(segment, shard), orLive: false)
     ring.pointee.waiting = CASTOR_RUNNING
 }
 
@@ -140,21 +154,22 @@ import CTSXShim
     if blocked, isTotal { passTotal() }
 }
 
-/// Spins briefly, then sleeps until `word` has come to `value`. Only a load may find it further on.
+/// Spins briefly, then sleeps until `word` has come to `value`. Only a load may find it further on. False: the standby goes live.
 @_noLocks private func waitFor(
-    _ word: UnsafeMutablePointer<UInt64>, _ value: UInt64, _ waiters: UnsafeMutablePointer<UInt32>
-) {
+    _ word: UnsafeMutablePointer<UInt64>, _ value: UInt64, _ waiters: UnsafeMutablePointer<UInt32>, orLive: Bool
+) -> Bool {
     var spins = 0
     while spins < 100 {
-        if castor_load(word) >= value { return }
+        if castor_load(word) >= value { return true }
         castor_pause()
         spins &+= 1
     }
     _ = castor_fetch_add32(waiters, 1)
+    defer { _ = castor_fetch_add32(waiters, 0xffff_ffff) }
     while true {
         let now = castor_load(word)
-        if now >= value { break }
-        sleepOn(address(word), UInt32(truncatingIfNeeded: now), milliseconds: 1000, bits: bit(value))
+        if now >= value { return true }
+        if orLive, castor_load32(castor_segment_live(segment)) != 0 { return false }
+        sleepOn(address(word), UInt32(truncatingIfNeeded: now), milliseconds: orLive ? 20 : 1000, bits: bit(value))
     }
-    _ = castor_fetch_add32(waiters, 0xffff_ffff)
 }

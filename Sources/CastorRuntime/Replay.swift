@@ -22,6 +22,7 @@ import CTSXShim
         switch e.pointee.kind {
         case CASTOR_EV_SYSCALL_BEGIN, CASTOR_EV_FORK_SEEN:
             let entry = e.pointee
+            if isStandby, !awaitTurn(ring, entry) { continue }
             waitTurn(ring, entry)
             passTurn(entry.shard)
             finishEvent(me, ring, entry)

@@ -16,7 +16,10 @@ import CTSXShim
 @c @implementation @_noLocks
 func castor_goes_live() -> Int32 {
     let me = castor_me()
-    if nextEntry(me).pointee.kind != CASTOR_EV_LIVE { return 0 }
+    while case let e = nextEntry(me), e.pointee.kind != CASTOR_EV_LIVE {
+        // What waits for another thread's event is waited for here, where nothing of it has been done: that event may never come.
+        if awaitTurn(me.pointee.ring.unsafelyUnwrapped, e.pointee) { return 0 }
+    }
     beginOwning(me)
     me.pointee.disturbed = Disturbance.ofNewThread()
     if castor_exchange32(castor_process_went_live(process), 1) == 0 { keepChildren() }

@@ -22,20 +22,27 @@ func castor_symbol_record(_ id: UInt16, _ object: UInt64, _ result: Int64, _ val
 @c @implementation @_noLocks
 func castor_symbol_replay(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt16, _ object: UInt64) {
     let me = castor_me()
-    let ring = me.pointee.ring.unsafelyUnwrapped
+    guard let entry = replay(me, turn, id, object) else { return }
+    finishEvent(me, me.pointee.ring.unsafelyUnwrapped, entry)
+}
+
+/// Waits for the turn of a recorded call, whose event is not finished yet; nil when there is none.
+@inline(__always) @_noLocks private func replay(_ me: Thread, _ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt16, _ object: UInt64)
+    -> castor_entry?
+{
     var e = nextEntry(me, CASTOR_EV_SYMBOL, id)
-    let none = castor_turn(result: 0, value: 0, shard: CASTOR_NO_SHARD, pad: 0)
+    let none = castor_turn(result: 0, value: 0, shard: CASTOR_NO_SHARD, id: id, is_open: 0, object: object)
     if isLenient {
         guard let counterpart = lenientSymbol(me, id, object, e) else {
             turn.pointee = none
-            return
+            return nil
         }
         e = counterpart
     }
     if e.pointee.kind != CASTOR_EV_SYMBOL || e.pointee.nr != id {
         if isExtraPoll(me, e, id, object) {
             turn.pointee = none
-            return
+            return nil
         }
         diverge(
             CASTOR_DIVERGENCE_EVENT, me, expected: e.pointee, actual: attempt(CASTOR_EV_SYMBOL, id, object), "event")
@@ -46,16 +53,43 @@ func castor_symbol_replay(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt1
             "address")
     }
     let entry = e.pointee
-    turn.pointee.result = entry.result
-    turn.pointee.value = entry.value
-    turn.pointee.shard = entry.shard
-    waitTurn(ring, entry)
-    finishEvent(me, ring, entry)
+    turn.pointee = castor_turn(
+        result: entry.result, value: entry.value, shard: entry.shard, id: id, is_open: 0, object: object)
+    waitTurn(me.pointee.ring.unsafelyUnwrapped, entry)
+    return entry
 }
 
 @c @implementation @_noLocks
 func castor_symbol_replayed(_ turn: UnsafeMutablePointer<castor_turn>) {
     passTurn(turn.pointee.shard)
+}
+
+@c @implementation @_noLocks
+func castor_symbol_acquire(_ turn: UnsafeMutablePointer<castor_turn>, _ id: UInt16, _ object: UInt64) {
+    let me = castor_me()
+    guard let entry = replay(me, turn, id, object) else { return }
+    if isStandby { turn.pointee.is_open = 1 } else { finishEvent(me, me.pointee.ring.unsafelyUnwrapped, entry) }
+}
+
+@c @implementation @_noLocks
+func castor_symbol_acquired(_ turn: UnsafeMutablePointer<castor_turn>) {
+    if turn.pointee.is_open != 0, !closes(turn) { return }
+    passTurn(turn.pointee.shard)
+}
+
+/// Whether the event was done. Not when the standby went live while this thread waited for the lock: who had it unlocked it live, by
+/// a way that is not in the log, and so nothing that came after it is.
+@inline(never) @_noLocks private func closes(_ turn: UnsafeMutablePointer<castor_turn>) -> Bool {
+    let ring = castor_me().pointee.ring.unsafelyUnwrapped
+    if castor_load32(castor_segment_live(segment)) == 0 {
+        ring.pointee.events &+= 1
+        ring.consume(upTo: ring.pointee.head &+ 1)
+        return true
+    }
+    _ = castor_goes_live()
+    castor_symbol_record(
+        turn.pointee.id, turn.pointee.object, turn.pointee.result, turn.pointee.value, turn.pointee.shard != CASTOR_NO_SHARD ? 1 : 0)
+    return false
 }
 
 @c @implementation @_noLocks

@@ -47,9 +47,9 @@ pthread_mutex_t castor_groups[castor_group_count] = GROUP_LOCKS;
 castor_held castor_hold_group(uint16_t id, pthread_mutex_t *mutex) {
     if (castor_replays()) {
         castor_turn turn;
-        castor_symbol_replay(&turn, id, (uint64_t)mutex);
+        castor_symbol_acquire(&turn, id, (uint64_t)mutex);
         real_pthread_mutex_lock(mutex);
-        castor_symbol_replayed(&turn);
+        castor_symbol_acquired(&turn);
     } else {
         castor_boundary_at(mutex);
         real_pthread_mutex_lock(mutex);

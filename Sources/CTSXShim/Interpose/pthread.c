@@ -53,9 +53,9 @@ static void wait_ended(struct waiting *w) {
 }
 static int take_again(struct waiting *w) {
     castor_turn turn;
-    castor_symbol_replay(&turn, w->id, (uint64_t)w->mutex);
+    castor_symbol_acquire(&turn, w->id, (uint64_t)w->mutex);
     real_pthread_mutex_lock(w->mutex);
-    castor_symbol_replayed(&turn);
+    castor_symbol_acquired(&turn);
     return (int)turn.result;
 }
 static void wait_again_ended(struct waiting *w) {

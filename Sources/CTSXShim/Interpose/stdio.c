@@ -28,9 +28,9 @@ FOUND(void, funlockfile, (FILE *f), (f))
 static void lock(FILE *f) {
     if (castor_replays()) {
         castor_turn turn;
-        castor_symbol_replay(&turn, CASTOR_SYM_stdio, (uint64_t)f);
+        castor_symbol_acquire(&turn, CASTOR_SYM_stdio, (uint64_t)f);
         real_flockfile(f);
-        castor_symbol_replayed(&turn);
+        castor_symbol_acquired(&turn);
         return;
     }
     castor_boundary_at(f);
@@ -309,9 +309,9 @@ NAMED(int, fcloseall, (void)) {
 static int lock_soon(FILE *f) {
     if (castor_replays()) {
         castor_turn turn;
-        castor_symbol_replay(&turn, CASTOR_SYM_stdio_try, (uint64_t)f);
+        castor_symbol_acquire(&turn, CASTOR_SYM_stdio_try, (uint64_t)f);
         if (turn.result == 0) real_flockfile(f);
-        castor_symbol_replayed(&turn);
+        castor_symbol_acquired(&turn);
         return turn.result == 0;
     }
     castor_boundary();

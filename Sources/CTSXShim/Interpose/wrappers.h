@@ -30,6 +30,7 @@ typedef struct castor_real {
 
 /// On replay the signals that come first are delivered from here: their handlers may throw or cancel the thread.
 #define castor_symbol_replay(turn, id, object) (castor_settle(), castor_symbol_replay(turn, id, object))
+#define castor_symbol_acquire(turn, id, object) (castor_settle(), castor_symbol_acquire(turn, id, object))
 #define castor_next_is(id) (castor_settle(), castor_next_is(id))
 
 /// Replay: a call that was cancelled is followed by what the unwinder did; the request itself was the event before.
@@ -57,10 +58,10 @@ static inline void castor_boundary(void) { castor_boundary_at(0); }
         if (!castor_is_ordered()) return call;                                                      \
         if (castor_replays()) {                                              \
             castor_turn turn;                                                                       \
-            castor_symbol_replay(&turn, id, (uint64_t)(uintptr_t)(object));                         \
+            castor_symbol_acquire(&turn, id, (uint64_t)(uintptr_t)(object));                        \
             int result = (int)turn.result;                                                          \
             if (taken(result)) again;                                                               \
-            castor_symbol_replayed(&turn);                                                          \
+            castor_symbol_acquired(&turn);                                                          \
             return result;                                                                          \
         }                                                                                           \
         castor_boundary_at(object);                                                                 \

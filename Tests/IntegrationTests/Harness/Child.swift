@@ -144,7 +144,7 @@ final class Child {
     }
 
     /// Whether its standard error has such a whole line by now.
-    func hasSaid(_ text: String) -> Bool { errors.line(containing: text, timeout: 0) != nil }
+    func hasSaid(_ text: String) -> Bool { errors.line(containing: text, 1, timeout: 0) != nil }
 
     func send(_ signal: Int32) { ending.whileAlive { _ = Glibc.kill($0, signal) } }
 

@@ -485,7 +485,9 @@ typedef struct castor_turn {
     int64_t result;
     uint64_t value;
     uint32_t shard;
-    uint32_t pad;
+    uint16_t id;
+    uint16_t is_open;          ///< standby: the event is still in the ring
+    uint64_t object;
 } castor_turn;
 
 /// Recording: logs a call of the symbol plane after it was made. `ordered`: it acquired something, so it takes a
@@ -495,6 +497,10 @@ CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_record(
 /// Replay: waits for the turn of the recorded call. `castor_symbol_replayed` passes the turn on.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_replay(castor_turn *_Nonnull turn, uint16_t id, uint64_t object);
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_replayed(castor_turn *_Nonnull turn);
+/// The same around a real call that takes a lock, and so may wait for a thread that is to unlock. A standby may go live meanwhile:
+/// then the recorded call did not happen, and this one is recorded.
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_acquire(castor_turn *_Nonnull turn, uint16_t id, uint64_t object);
+CASTOR_NOLOCKS CASTOR_HIDDEN void castor_symbol_acquired(castor_turn *_Nonnull turn);
 
 /// castor.h: a text past the log, and the end of a replay where a condition does not hold.
 CASTOR_NOLOCKS CASTOR_HIDDEN void castor_say_aside(const void *_Nonnull text, uint64_t length);
