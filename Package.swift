@@ -106,6 +106,6 @@ let package = Package(
                 .unsafeFlags(["-enforce-exclusivity=unchecked", "-Xllvm", "-sil-disable-pass=performance-diagnostics"])
             ]),
         // Runs the executables of the release build; it links none of them.
-        .testTarget(name: "IntegrationTests"),
+        .testTarget(name: "IntegrationTests", dependencies: ["CTSXShim", "CastorLog"]),
     ]
 )
