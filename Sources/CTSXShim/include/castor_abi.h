@@ -4,6 +4,9 @@
 /// `CASTOR_SEGMENT_ADDRESS` and the agent maps anywhere:
 ///
 ///     segment header | shard versions | shard waiters | progress of streams | connections | ring 0 | … | ring (ring_count - 1)
+///     | output queues | what a replay's processes map shared || bytes of held outputs | what a standby retains
+///
+/// What is behind the || is in the file and not mapped by the program; the last four are there only when they are needed.
 ///
 /// Whatever the program published before it died, SIGKILL included, is still there for the agent to drain.
 /// Sizes are asserted below and, for Swift, in `Layout.swift`; padding is by hand because Swift does not
