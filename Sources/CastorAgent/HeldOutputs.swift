@@ -29,6 +29,7 @@ final class HeldOutputs: @unchecked Sendable {
     init(segment: Segment) {
         self.segment = segment
         told = Array(repeating: 0, count: Int(segment.base.pointee.ring_count))
+        if isHolding { ProcessSockets.allowMany() }
     }
 
     // MARK: - For the thread that drains

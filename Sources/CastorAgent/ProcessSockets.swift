@@ -12,6 +12,14 @@ final class ProcessSockets {
     }
     deinit { if process >= 0 { close(process) } }
 
+    /// One descriptor for each connection: as many as this process may have.
+    static func allowMany() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
     /// A descriptor of our own for the same socket.
     func socket(_ cookie: UInt64, at descriptor: UInt32) -> Int32? {
         if let own = take(Int32(descriptor)) {

@@ -36,7 +36,7 @@ struct Takeover: @unchecked Sendable {
     /// Makes the open connections work again; the address must be here already. Then those that the program had closed, whose last
     /// bytes may not have arrived: the program need not wait for these.
     func run() {
-        allowDescriptors()
+        ProcessSockets.allowMany()
         rebuild(sockets(), isClosed: false)
         gate?.blockEnds(false)
         let closed = (0..<CASTOR_CONNECTIONS).compactMap { index -> Item? in
@@ -49,14 +49,6 @@ struct Takeover: @unchecked Sendable {
             rebuild(closed, isClosed: true)
             for item in closed { close(item.socket) }
         }
-    }
-
-    /// One for each connection, for a moment: as many as this process may have.
-    private func allowDescriptors() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     // MARK: - Sockets

@@ -13,7 +13,9 @@ import Testing
         #expect(MemoryLayout<castor_segment>.size <= Int(CASTOR_SEGMENT_HEADER))
         #expect(MemoryLayout<castor_frame>.size == 224)
         #expect(MemoryLayout<castor_action>.size == 32)
-        #expect(MemoryLayout<castor_turn>.size == 24)
+        #expect(MemoryLayout<castor_turn>.size == 32)
+        #expect(MemoryLayout<castor_connection>.stride == 192)
+        #expect(MemoryLayout<castor_output_queue>.stride == 128 + 32 * Int(CASTOR_HELD))
         #expect(MemoryLayout<castor_class>.size == 24)
     }
 
