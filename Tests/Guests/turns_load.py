@@ -40,7 +40,7 @@ def expect(stream, at, length):
 
 
 def one_connection(draw):
-    """Bytes that came; 0 when the connection was reset before the first, for the dead primary's program may not have known of it."""
+    """Bytes that came; 0 when the connection was refused, or reset before the first, for the dead primary's program may not have known of it."""
     at = 0
     try:
         with socket.create_connection((address, port), timeout=30) as stream:
@@ -51,7 +51,7 @@ def one_connection(draw):
             stream.sendall(b"end\n")
             if stream.recv(1):
                 raise OSError("bytes after the end")
-    except ConnectionResetError:
+    except (ConnectionRefusedError, ConnectionResetError):
         if at:
             raise
     return at
