@@ -32,6 +32,7 @@ final class ConnectionWatch: @unchecked Sendable {
     private var due: Set<EgressGate.Slot> = []
     private let note: (String) -> Void
     private var hasNoted = false
+    private var hasNotedWaits = false
     /// Numbers are compared modulo 2^32, so this is beyond all that may still come.
     private static let everything: UInt32 = 1 << 30
 
@@ -52,7 +53,7 @@ final class ConnectionWatch: @unchecked Sendable {
             let slot = gate?.add(tcp, consumed: connection.pointee.consumed, produced: connection.pointee.produced)
             known[index] = Known(tcp: tcp, slot: state == CASTOR_CONNECTION_OPEN ? slot : nil)
             if state == CASTOR_CONNECTION_CLOSED, let slot { gate?.remove(slot) }
-            if state == CASTOR_CONNECTION_OPEN { held.open(index, connection) }
+            if state == CASTOR_CONNECTION_OPEN { hold(index, connection) }
         }
     }
 
@@ -85,7 +86,7 @@ final class ConnectionWatch: @unchecked Sendable {
         if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
             if let old = known[index]?.slot { gate?.remove(old) }
             known[index] = Known(tcp: tcp, slot: gate?.add(tcp))
-            if state == CASTOR_CONNECTION_OPEN { held.open(index, connection) }
+            if state == CASTOR_CONNECTION_OPEN { hold(index, connection) }
             if gate != nil, known[index]?.slot == nil, !hasNoted {
                 hasNoted = true
                 note("a TCP connection will not survive: it is one over IPv6, or there are too many for the gate")
@@ -98,6 +99,12 @@ final class ConnectionWatch: @unchecked Sendable {
         return Change(
             index: index, connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
             isEnding: isClosing || ending != CASTOR_ENDING_NOTHING, isClosing: isClosing)
+    }
+
+    private func hold(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) {
+        if held.open(index, connection) || hasNotedWaits { return }
+        hasNotedWaits = true
+        note("what the program sends waits in its calls: castor cannot have its sockets (CAP_SYS_PTRACE, or too many)")
     }
 
     private func isOther(_ a: castor_tcp, _ b: castor_tcp) -> Bool {

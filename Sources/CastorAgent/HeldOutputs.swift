@@ -34,18 +34,21 @@ final class HeldOutputs: @unchecked Sendable {
 
     // MARK: - For the thread that drains
 
-    /// A connection is new: what it sends may be held from now on, if its socket can be had.
-    func open(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) {
-        guard isHolding else { return }
+    /// A connection is new: what it sends may be held from now on. False when its socket cannot be had: its calls wait.
+    func open(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) -> Bool {
+        guard isHolding else { return true }
         let pid = connection.pointee.pid
         let process = processes[pid] ?? ProcessSockets(pid)
         processes[pid] = process
-        guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else { return }
+        guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else {
+            return castor_load32(castor_connection_state(connection)) != CASTOR_CONNECTION_OPEN  // closed meanwhile
+        }
         close(index)
         sockets.lock()
         socketOf[index] = socket
         sockets.unlock()
         castor_store32(castor_connection_is_held(connection), 1)
+        return true
     }
 
     /// Whether a ring has outputs of which nobody was told.

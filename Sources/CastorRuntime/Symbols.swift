@@ -80,10 +80,10 @@ func castor_symbol_acquired(_ turn: UnsafeMutablePointer<castor_turn>) {
 /// Whether the event was done. Not when the standby went live while this thread waited for the lock: who had it unlocked it live, by
 /// a way that is not in the log, and so nothing that came after it is.
 @inline(never) @_noLocks private func closes(_ turn: UnsafeMutablePointer<castor_turn>) -> Bool {
-    let ring = castor_me().pointee.ring.unsafelyUnwrapped
     if castor_load32(castor_segment_live(segment)) == 0 {
-        ring.pointee.events &+= 1
-        ring.consume(upTo: ring.pointee.head &+ 1)
+        let me = castor_me()
+        let ring = me.pointee.ring.unsafelyUnwrapped
+        finishEvent(me, ring, ring.peek().pointee)
         return true
     }
     _ = castor_goes_live()

@@ -20,6 +20,15 @@ extension Integration {
                 words: [workspace("files/late")])
         }
 
+        /// Protected again, the client, which stands still, goes on; then the primary dies.
+        private func expectTakeOver(of pair: Pair, under client: Child) throws {
+            try pair.awaitProtection()
+            client.send(SIGCONT)
+            _ = try client.line(containing: "2000")
+            try pair.hosts.kill(pair.hosts.primary)
+            try pair.expectAllRight(client)
+        }
+
         /// A file is missing on the replica's machine at first.
         @Test func diverges() throws {
             let pair = try pair()
@@ -29,11 +38,7 @@ extension Integration {
             _ = try pair.primary.line(containing: "UNPROTECTED", inErrors: true)
             _ = try pair.replica.line(containing: "the replay left the recording: this replica starts over in 1 s", inErrors: true)
             try workspace.write("copy/late", Data())
-            try pair.awaitProtection()
-            client.send(SIGCONT)
-            _ = try client.line(containing: "2000")
-            try pair.hosts.kill(pair.hosts.primary)
-            try pair.expectAllRight(client)
+            try expectTakeOver(of: pair, under: client)
         }
 
         /// It is missing for good: the replica gives up, the primary goes on.
@@ -69,11 +74,7 @@ extension Integration {
             Glibc.kill(process, SIGKILL)
             let reason = victim == .program ? "the replay was ended by signal 9" : "the agent ended"
             _ = try pair.replica.line(containing: "\(reason): this replica starts over in 1 s", inErrors: true)
-            try pair.awaitProtection()
-            client.send(SIGCONT)
-            _ = try client.line(containing: "2000")
-            try pair.hosts.kill(pair.hosts.primary)
-            try pair.expectAllRight(client)
+            try expectTakeOver(of: pair, under: client)
         }
 
         /// The replica's machine is started again.
@@ -87,11 +88,7 @@ extension Integration {
             try pair.hosts.kill(pair.hosts.replica)
             try workspace.remove("copy/counted")
             try pair.startAnotherReplica()
-            try pair.awaitProtection()
-            client.send(SIGCONT)
-            _ = try client.line(containing: "2000")
-            try pair.hosts.kill(pair.hosts.primary)
-            try pair.expectAllRight(client)
+            try expectTakeOver(of: pair, under: client)
         }
 
         /// Who does not want to wait ends it.
