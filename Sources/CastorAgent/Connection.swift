@@ -130,13 +130,22 @@ final class Connection: @unchecked Sendable {
                 written += 1
             }
             queue.removeFirst(written)
-            if queue.isEmpty { return }
+            if queue.isEmpty { return sending.changed() }
         }
+    }
+
+    /// Returns when the socket has everything that was sent; false when the link is broken.
+    func flush() -> Bool {
+        sending.lock()
+        defer { sending.unlock() }
+        while !queue.isEmpty { sending.wait() }
+        return !isBroken
     }
 
     private func fail() -> Bool {
         isBroken = true
         queue = []
+        sending.changed()
         shutdown(descriptor, Int32(SHUT_RDWR))
         return false
     }

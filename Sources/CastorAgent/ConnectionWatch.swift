@@ -81,7 +81,7 @@ final class ConnectionWatch: @unchecked Sendable {
     private func look(_ index: UInt32) -> Change? {
         let connection = castor_connection_at(segment.base, index)
         let state = castor_load32(castor_connection_state(connection))
-        guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { return nil }
+        guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { return lookAtDatagrams(index, connection, state) }
         let tcp = connection.pointee.tcp
         if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
             if let old = known[index]?.slot { gate?.remove(old) }
@@ -99,6 +99,17 @@ final class ConnectionWatch: @unchecked Sendable {
         return Change(
             index: index, connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
             isEnding: isClosing || ending != CASTOR_ENDING_NOTHING, isClosing: isClosing)
+    }
+
+    private func lookAtDatagrams(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>, _ state: UInt32) -> Change? {
+        guard state == CASTOR_CONNECTION_DATAGRAMS else {
+            held.close(index)
+            return nil
+        }
+        if let old = known.removeValue(forKey: index)?.slot { gate?.remove(old) }
+        let isEnding = castor_load32(castor_connection_ending(connection)) != CASTOR_ENDING_NOTHING
+        if !isEnding, castor_load32(castor_connection_is_held(connection)) == 0 { hold(index, connection) }
+        return Change(index: index, connection: connection, slot: nil, acknowledged: 0, isEnding: isEnding, isClosing: isEnding)
     }
 
     private func hold(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) {

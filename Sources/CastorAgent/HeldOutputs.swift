@@ -41,7 +41,8 @@ final class HeldOutputs: @unchecked Sendable {
         let process = processes[pid] ?? ProcessSockets(pid)
         processes[pid] = process
         guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else {
-            return castor_load32(castor_connection_state(connection)) != CASTOR_CONNECTION_OPEN  // closed meanwhile
+            let state = castor_load32(castor_connection_state(connection))
+            return state != CASTOR_CONNECTION_OPEN && state != CASTOR_CONNECTION_DATAGRAMS  // closed meanwhile
         }
         close(index)
         sockets.lock()
@@ -117,8 +118,15 @@ final class HeldOutputs: @unchecked Sendable {
         let start = Int(segment.base.pointee.held_bytes_offset) + Int(ring) * Int(CASTOR_HELD_BYTES) + Int(output.at)
         let bytes = UnsafeRawBufferPointer(
             start: UnsafeRawPointer(segment.base) + start + Int(done), count: Int(output.length - done))
-        let sent = socket.map { send(bytes, over: $0) } ?? nil
-        if sent == nil { castor_store32(castor_connection_is_broken(connection), 1) }
+        let sent: Int?
+        if output.name > 0 {
+            let name = UnsafeRawBufferPointer(start: bytes.baseAddress! + bytes.count, count: Int(output.name))
+            if let socket { send(bytes, to: name, over: socket) }
+            sent = bytes.count
+        } else {
+            sent = socket.map { send(bytes, over: $0) } ?? nil
+            if sent == nil { castor_store32(castor_connection_is_broken(connection), 1) }
+        }
         let moved = sent ?? bytes.count  // what a broken connection does not take is lost, as it would be in the kernel
         _ = castor_fetch_add(castor_connection_released(connection), UInt64(moved))
         let isOver = moved == bytes.count
@@ -127,6 +135,12 @@ final class HeldOutputs: @unchecked Sendable {
         castor_fence()
         if castor_load32(castor_connection_released_waiting(connection)) != 0 { Futex.wake(castor_connection_released(connection)) }
         return isOver
+    }
+
+    /// A datagram. Nobody is told when it is lost.
+    private func send(_ bytes: UnsafeRawBufferPointer, to name: UnsafeRawBufferPointer, over socket: Int32) {
+        let address = name.assumingMemoryBound(to: sockaddr.self).baseAddress
+        _ = sendto(socket, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL), address, socklen_t(name.count))
     }
 
     /// How many bytes the kernel has taken; nil when it takes none any more. It had room for them when the program sent them; if it

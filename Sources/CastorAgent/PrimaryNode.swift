@@ -36,6 +36,7 @@ final class PrimaryNode: @unchecked Sendable {
     private var trail = Trail()
     /// Of the log's events file, to be sent.
     private let events: Int32
+    private let files: FilesShipment?
 
     private static let pauseAfterRefusal: Milliseconds = 1000
 
@@ -60,6 +61,7 @@ final class PrimaryNode: @unchecked Sendable {
         outputs = Outputs(segment: segment, connections: watch, held: held)
         machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
+        files = FilesShipment(directory: directory)
         outputs.begin()
     }
 
@@ -147,12 +149,14 @@ final class PrimaryNode: @unchecked Sendable {
 
     /// Returns when this primary has stopped.
     private func listen(_ connection: Connection, _ index: Int) throws(Connection.End) {
+        guard let hello = try greet(connection, index) else { return connection.close() }
         monitor.lock()
         let link = nextLink
         nextLink += 1
         connections[link] = connection
         places[index] = Place(name: places[index].name, link: link)
         perform(machine.handle(.opened(link), at: now()))
+        perform(machine.handle(.received(hello, link), at: now()))
         monitor.unlock()
         defer {
             monitor.lock()
@@ -165,6 +169,30 @@ final class PrimaryNode: @unchecked Sendable {
         while !hasStopped {
             if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
         }
+    }
+
+    /// The replica's first frame. One that has nothing of the log gets the program's files, beside everything else, before the
+    /// machine knows of it. nil when this primary has stopped.
+    private func greet(_ connection: Connection, _ index: Int) throws(Connection.End) -> Frame? {
+        while !hasStopped {
+            guard let frame = try connection.receive(milliseconds: 1000) else { continue }
+            guard let files, case .hello(let hello) = frame.message, hello.position == 0, hello.log == machine.log,
+                hello.agreement == options.agreement
+            else { return frame }
+            let isWhole = files.send(over: connection, epoch: currentEpoch) { sent in
+                note("the program's files are on their way, \(sent >> 20) of \(files.size >> 20) MiB", at: index)
+                return !hasStopped
+            }
+            if isWhole { return frame }
+            connection.close()
+        }
+        return nil
+    }
+
+    private var currentEpoch: UInt64 {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return machine.status(at: now()).epoch
     }
 
     // MARK: - The machine

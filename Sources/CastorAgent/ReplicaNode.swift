@@ -39,6 +39,8 @@ final class ReplicaNode: @unchecked Sendable {
     private var wishes = Wishes()
     private var isStopped = false
     private var hasManifest = false
+    /// The program's files, as they come.
+    private var files: FilesArchive?
     private var written: Position = 0
     private var consumed: Position = 0
     private var idleAt: Position = 0
@@ -78,15 +80,16 @@ final class ReplicaNode: @unchecked Sendable {
         Thread.start(isUrgent: true) { self.tick() }
     }
 
-    /// Returns when the log's manifest is there, or false when castor does not want it any more. Throws when the primary is gone before:
-    /// there is no program here that could go on, and nobody has seen anything of it.
+    /// Returns when the log's manifest is there, or false when castor does not want it any more. When the primary is gone before, there is
+    /// no program here that could go on, and nobody has seen anything of it: another primary may come.
     func waitForManifest() throws -> Bool {
         while true {
             monitor.lock()
-            let (isThere, isGone) = (hasManifest, wishes.isToDrain)
+            let (isThere, isGone, end) = (hasManifest, wishes.isToDrain, wishes.end)
             monitor.unlock()
+            if let end { throw StandbyEnd.text(end) }
             if isThere { return true }
-            if isGone { throw StandbyEnd.text("the primary was gone before its program had begun here; nothing that it did was seen by anybody") }
+            if isGone { throw StandbyEnd.rejoin("the primary was gone before its program had begun here") }
             _ = control.receive()
             if control.isClosed { return false }
             usleep(5000)
@@ -233,6 +236,7 @@ final class ReplicaNode: @unchecked Sendable {
             case .send(let message, let epoch, let link): connections[link]?.send(message, epoch: epoch)
             case .store(let position, let bytes): store(bytes, at: position)
             case .storeManifest(let bytes): store(manifest: bytes)
+            case .storeFiles(let position, let bytes): store(files: bytes, at: position)
             case .truncate(let length):
                 if ftruncate(events, off_t(length)) != 0 { fail() }
                 written = length
@@ -280,10 +284,27 @@ final class ReplicaNode: @unchecked Sendable {
 
     private func store(manifest bytes: [UInt8]) {
         do throws(LogError) {
+            let manifest = try Manifest.store(bytes, directory: directory)
+            if !hasManifest, let expected = ProgramFiles(manifest), files.map(expected.matches) != true {
+                let size = files?.size ?? 0
+                files = nil
+                return perform(machine.handle(.failed("the program's files came damaged: \(size) bytes instead of \(expected.size), or others"), at: now()))
+            }
             // The first one has no objects yet: the program has only been started.
-            hasManifest = try !Manifest.store(bytes, directory: directory).objects.isEmpty
+            hasManifest = !manifest.objects.isEmpty
         } catch {
             wishes.end = "the manifest cannot be kept: \(error)"
+        }
+    }
+
+    private func store(files bytes: [UInt8], at position: UInt64) {
+        // The program has them.
+        if hasManifest { return }
+        do throws(FilesError) {
+            if position == 0 { files = try FilesArchive(directory: directory) }
+            try files?.append(bytes)
+        } catch {
+            perform(machine.handle(.failed("\(error)"), at: now()))
         }
     }
 

@@ -30,6 +30,8 @@ final class StandbyAgent {
     private var lingering = Lingering()
     /// Streams that were told that they end.
     private var ended: Set<UInt32> = []
+    /// By stream whose last event is that it executed a program: that one's stream, which shows that it did.
+    private var executed: [UInt32: UInt32] = [:]
     /// Where the log comes from; nil: somebody else writes its file.
     private let node: ReplicaNode?
     /// By stream: the ring that it is fed into; of one that has ended, its events.
@@ -170,6 +172,7 @@ final class StandbyAgent {
                         throw LogError.invalid("shard \(entry.shard) in the log")
                     }
                     polls.see(entry, run.stream, segment)
+                    executed[run.stream] = entry.kind == CASTOR_EV_EXEC && entry.flags & CASTOR_UNRECORDED == 0 ? UInt32(entry.value) : nil
                     queue.append(&entry, payload)
                 }
                 queues[run.stream] = queue
@@ -192,7 +195,7 @@ final class StandbyAgent {
                 let stream = ring.pointee.stream
                 rings[stream] = i
                 moved += queues[stream]?.feed(ring) ?? 0
-                if saidEnded, queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
+                if saidEnded || hasExecuted(stream), queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
                     (queues[stream] ?? StreamQueue()).feedEnd(ring)
                 {
                     ended.insert(stream)
@@ -203,6 +206,13 @@ final class StandbyAgent {
         }
         return moved
     }
+
+    /// Whether the stream ends because its process is another program now, of which there is something to replay.
+    private func hasExecuted(_ stream: UInt32) -> Bool {
+        guard let next = executed[stream], queues[stream]?.unplaced ?? 0 == 0 else { return false }
+        return queues[next]?.placedEvents ?? 0 > 0
+    }
+
     // MARK: - Going live
 
     /// Every event that has a place has been done: nothing moves until `live` is set.

@@ -1,5 +1,6 @@
 /// What castor tells its agent on the command line, beyond the first words: NAME=TEXT.
 import CastorLease
+import CastorLog
 import CastorStandby
 import CastorTCP
 import Glibc
@@ -63,6 +64,19 @@ extension PrimaryNode {
         clock_gettime(CLOCK_REALTIME, &time)
         let epoch = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
         start(PrimaryMachine.Start(epoch: grant?.record.epoch ?? epoch, leaseSent: grant?.sent), replicas: words.pairs("replica"))
+    }
+}
+
+extension LogWriter {
+    /// Packs the program's files, `files=DIR`, before it starts.
+    func keepFiles(words: [String], control: Control) throws {
+        let directories = words.values("files")
+        guard !directories.isEmpty else { return }
+        control.send("note copying \(directories.joined(separator: ", ")) for the replicas")
+        let files = try ProgramFiles(packing: directories, into: directory)
+        var manifest = manifest
+        files.note(in: &manifest)
+        try updateManifest(manifest)
     }
 }
 

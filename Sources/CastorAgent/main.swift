@@ -38,6 +38,7 @@ do {
         let log = try LogWriter(
             directory: words[4], manifest: manifest, compression: Compression(of: manifest),
             workers: isPrimary ? 0 : LogWriter.standardWorkers)
+        try log.keepFiles(words: words, control: control)
         if isPrimary { reporter = try Reporter(words: words, role: .primary, control: control) }
         let primary = isPrimary ? try PrimaryNode(words: words, segment: segment, control: control, tls: tls) : nil
         reporter?.node = primary

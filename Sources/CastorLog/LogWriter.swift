@@ -69,13 +69,14 @@ public final class LogWriter {
         }
         try self.init(
             directory: log.directory, manifest: manifest, sink: sink, index: log.index,
-            compression: Compression(of: manifest), workers: 0)
+            compression: Compression(of: manifest), workers: 0, hasManifest: true)
     }
 
-    /// Writes the manifest to `directory` and the events to `sink`, which holds the chunks of `index`.
+    /// Writes the manifest to `directory`, if it is not there, and the events to `sink`, which holds the chunks of `index`.
     init(
         directory: String, manifest: Manifest, sink: any ByteSink, index: LogIndex = LogIndex(),
-        compression: Compression = .standard, workers: Int = 1, blockSets: Int = BlockStore.standardSets
+        compression: Compression = .standard, workers: Int = 1, blockSets: Int = BlockStore.standardSets,
+        hasManifest: Bool = false
     ) throws(LogError) {
         guard let layout = index.layout() else { throw .invalid("the chunks do not follow one upon the other") }
         self.directory = directory
@@ -86,7 +87,8 @@ public final class LogWriter {
         store = BlockStore(queue: queue, sets: blockSets, after: index.blockCount)
         lane = LogLane(queue: queue, store: store, after: layout.totals)
         lanes = [lane]
-        try self.manifest.write(directory: directory)
+        // Not again: clients wait while a standby goes live, and the disk takes its time.
+        if !hasManifest { try self.manifest.write(directory: directory) }
     }
 
     deinit { queue.close() }

@@ -36,10 +36,12 @@ enum Disturbance {
 /// Before the call is made. False once recording has been given up.
 @inline(never) @_noLocks func commit(_ me: Thread, _ f: Frame) -> Bool {
     guard let ring = me.pointee.ring else { return true }
+    if me.pointee.borrowing != 0 { return borrowed(f) }
     guard castor_load32(castor_segment_committing(segment)) != 0 else {
         _ = Connections.ends(f)
         return true
     }
+    if f.pointee.nr == UInt64(SYS_connect) { Connections.makes(f) }
     recordBegin(me, f)
     ring.publishCounted()
     ring.leaveLine()
@@ -50,6 +52,16 @@ enum Disturbance {
     if let ended { awaitGate(ended) }
     ring.pointee.waiting = CASTOR_RUNNING
     return ring.makeRoom()
+}
+
+/// A standby makes a vfork child only when it knows what became of the parent's call, which is after the child's exec: who waited for it
+/// here would wait for ever. What the child closes its parent still has.
+@_noLocks private func borrowed(_ f: Frame) -> Bool {
+    switch Int32(truncatingIfNeeded: f.pointee.nr) {
+    case SYS_close, SYS_close_range, SYS_dup2, SYS_dup3, SYS_exit_group, SYS_execve, SYS_execveat: break
+    default: say("castor: a child of vfork sends before it executes a program: that does not wait for the standby")
+    }
+    return true
 }
 
 extension UnsafeMutablePointer where Pointee == castor_ring {

@@ -19,7 +19,11 @@ enum Connections {
             let c = at(object &+ i)
             let state = castor_load32(castor_connection_state(c))
             if state == CASTOR_CONNECTION_FREE { return nil }
-            if state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED, c.pointee.object == object, c.pointee.pid == process.pointee.pid { return c }
+            if state != CASTOR_CONNECTION_CLAIMED, state != CASTOR_CONNECTION_GONE, c.pointee.object == object,
+                c.pointee.pid == process.pointee.pid
+            {
+                return c
+            }
             i &+= 1
         }
         return nil
@@ -41,7 +45,9 @@ enum Connections {
         var i: UInt32 = 0
         while i < CASTOR_CONNECTION_REACH {
             let c = at(object &+ i)
-            if castor_cas32(castor_connection_state(c), state, CASTOR_CONNECTION_CLAIMED) != 0 { return c }
+            // What a closed one has sent may still be held.
+            let isFree = state != CASTOR_CONNECTION_CLOSED || castor_load32(castor_connection_is_held(c)) == 0
+            if isFree, castor_cas32(castor_connection_state(c), state, CASTOR_CONNECTION_CLAIMED) != 0 { return c }
             i &+= 1
         }
         return nil
@@ -76,9 +82,7 @@ enum Connections {
         let isReused = option(fd, 1, 2)  // SO_REUSEADDR, which leaving repair mode clears
         // Before the program has the descriptor: later the mode would be in other threads' way.
         guard set(fd, 6, TCP.repair, 1) == 0 else {
-            if castor_exchange32(castor_segment_unrepaired(segment), 1) == 0 {
-                say("castor: without CAP_NET_ADMIN a standby cannot go on with TCP connections")
-            }
+            tellOnce(1, "castor: without CAP_NET_ADMIN a standby cannot go on with TCP connections")
             return false
         }
         var state: UInt8
@@ -93,20 +97,44 @@ enum Connections {
         return true
     }
 
+    /// Before a call that connects.
+    @inline(never) @_noLocks static func makes(_ f: Frame) {
+        if isStream(f.pointee.a0) { tellOnce(2, "castor: TCP connections that the program makes to others end when a standby takes over") }
+    }
+
+    @_noLocks private static func tellOnce(_ bit: UInt32, _ text: StaticString) {
+        if castor_fetch_or32(castor_segment_lost(segment), bit) & bit == 0 { say(text) }
+    }
+
     /// A new connection is in the table from now on.
     @inline(never) @_noLocks static func open(_ f: Frame) {
         let fd = UInt64(bitPattern: f.pointee.result)
-        let object = castor_descriptor(fd).pointee >> 4
-        guard let c = claim(object) else { return say("castor: too many TCP connections: a standby cannot go on with all") }
+        guard let c = enter(fd) else { return say("castor: too many TCP connections: a standby cannot go on with all") }
+        c.pointee.tcp = description(f).pointee
+        castor_store32(castor_connection_state(c), CASTOR_CONNECTION_OPEN)
+        changed(c)
+    }
+
+    /// A socket, if it is one of UDP: the agent is to have it, too.
+    @inline(never) @_noLocks static func openDatagrams(_ fd: UInt64) {
+        guard option(fd, 1, 38) == 17, let c = enter(fd) else { return }  // SO_PROTOCOL: UDP
+        castor_store32(castor_connection_state(c), CASTOR_CONNECTION_DATAGRAMS)
+        changed(c)
+    }
+
+    /// A new place of the table for what is behind a descriptor.
+    @_noLocks private static func enter(_ fd: UInt64) -> Connection? {
+        let object = castor_descriptor(fd & 0xffff_ffff).pointee >> 4
+        guard let c = claim(object) else { return nil }
         c.pointee.object = object
         c.pointee.pid = process.pointee.pid
         c.pointee.descriptor = UInt32(truncatingIfNeeded: fd)
         c.pointee.references = 1
         c.pointee.ending = 0
         c.pointee.may_end = 0
+        c.pointee.epoll = 0
         c.pointee.consumed = 0
         c.pointee.produced = 0
-        c.pointee.tcp = description(f).pointee
         c.pointee.skip = 0
         c.pointee.cookie = cookie(fd)
         c.pointee.is_held = 0
@@ -114,22 +142,37 @@ enum Connections {
         c.pointee.released = 0
         c.pointee.writes = 0
         c.pointee.writes_done = 0
-        castor_store32(castor_connection_state(c), CASTOR_CONNECTION_OPEN)
-        changed(c)
+        return c
+    }
+
+    /// The program has it, and may send by it.
+    @inline(__always) @_noLocks static func isLive(_ c: Connection) -> Bool {
+        let state = castor_load32(castor_connection_state(c))
+        return state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_DATAGRAMS
     }
 
     /// After a call that may have made another descriptor of a connection, or closed one.
     @_noLocks static func follow(_ row: Row, _ f: Frame) {
         if f.pointee.result < 0 { return }
+        if f.pointee.nr == UInt64(SYS_epoll_ctl) { return watch(f) }
         switch row.pointee.descriptors {
         case CASTOR_FD_DUPS: refer(f)
         case CASTOR_FD_FCNTL where f.pointee.a1 == 0 || f.pointee.a1 == 1030: refer(f)
         case CASTOR_FD_CLOSES:
-            guard let c = find(f.pointee.a0), castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN,
-                castor_fetch_add32(castor_connection_references(c), UInt32.max) == 1
+            guard let c = find(f.pointee.a0), isLive(c), castor_fetch_add32(castor_connection_references(c), UInt32.max) == 1
             else { return }
-            castor_store32(castor_connection_state(c), CASTOR_CONNECTION_CLOSED)
+            let isStream = castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
+            castor_store32(castor_connection_state(c), isStream ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
             changed(c)
+        default: break
+        }
+    }
+    @_noLocks private static func watch(_ f: Frame) {
+        guard Descriptors.kind(f.pointee.a2) == DescriptorKind.network, let c = find(f.pointee.a2) else { return }
+        let epoll = UInt32(truncatingIfNeeded: f.pointee.a0) &+ 1
+        switch f.pointee.a1 & 0xffff_ffff {
+        case 1: c.pointee.epoll = c.pointee.epoll == 0 ? epoll : CASTOR_EPOLLS  // EPOLL_CTL_ADD
+        case 2: c.pointee.epoll = c.pointee.epoll == epoll ? 0 : c.pointee.epoll  // EPOLL_CTL_DEL
         default: break
         }
     }
@@ -156,7 +199,7 @@ enum Connections {
         return end(c, CASTOR_ENDING_CONNECTION)
     }
     @_noLocks private static func end(_ c: Connection, _ what: UInt32) -> Connection? {
-        guard castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN else { return nil }
+        guard isLive(c) else { return nil }
         castor_store32(castor_connection_may_end(c), 0)
         castor_store32(castor_connection_ending(c), max(what, castor_load32(castor_connection_ending(c))))
         changed(c)
@@ -195,8 +238,9 @@ enum Connections {
         guard direction != .none, let c = find(f.pointee.a0) else { return }
         let n = UInt64(f.pointee.result)
         if direction == .written {
+            if f.pointee.flags & Mark.held != 0 { return }  // it has been, when its place was
             _ = castor_fetch_add(castor_connection_produced(c), n)
-            if f.pointee.flags & Mark.held == 0 { _ = castor_fetch_add(castor_connection_released(c), n) }
+            _ = castor_fetch_add(castor_connection_released(c), n)
         } else {
             _ = castor_fetch_add(castor_connection_consumed(c), n)
             changed(c)

@@ -1,5 +1,5 @@
-/// Asynchronous release: what a program sends over a TCP connection is kept, and the call returns at once. The agent sends it when a
-/// standby has everything that led to it, the call's own event included.
+/// Asynchronous release: what a program sends over a TCP connection or in datagrams is kept, and the call returns at once. The agent
+/// sends it when a standby has everything that led to it, the call's own event included.
 ///
 /// Only where nobody can tell the difference: the kernel would have taken all of it, and whoever asks it later, by a call that sends or
 /// ends something, waits until nothing is held. So the kernel's word whether a socket can be written to remains true, and where it
@@ -12,27 +12,56 @@ enum HeldOutputs {
     private static let overhead: UInt64 = 2304
     /// Larger ones wait: copying them costs more than it brings.
     private static let most: UInt64 = CASTOR_HELD_BYTES / 4
+    /// Ethernet's; whether larger ones can be sent the kernel tells, and programs want to know.
+    private static let mostDatagram: UInt64 = 1472
+
+    /// Whether a call need not wait: what it sends is held, or what it ends.
+    @inline(__always) @_noLocks static func takes(_ me: Thread, _ f: Frame) -> Bool {
+        guard me.pointee.borrowing == 0, let ring = me.pointee.ring else { return false }
+        return hold(ring, f) || canClose(f)
+    }
 
     /// Keeps what the call sends, which need not be made then. Its event is to follow, then `publish`.
-    @inline(never) @_noLocks static func hold(_ ring: Ring, _ f: Frame) -> Bool {
+    @inline(never) @_noLocks private static func hold(_ ring: Ring, _ f: Frame) -> Bool {
         guard segment.pointee.held_offset != 0, castor_load32(castor_segment_committing(segment)) != 0, let data = SentData(of: f),
-            Descriptors.kind(f.pointee.a0) == DescriptorKind.network, let c = Connections.find(f.pointee.a0), isOpen(c)
+            Descriptors.kind(f.pointee.a0) == DescriptorKind.network
         else { return false }
+        let name = SentData.name(of: f)
+        guard let c = name.length == 0 ? connection(f) : datagrams(f, name) else { return false }
         let length = data.length
-        guard length > 0, length <= most else { return false }
+        guard length > 0, length <= (name.length == 0 ? most : mostDatagram) else { return false }
         let index = ring.index
         let queue = castor_output_queue_at(segment, index)
-        guard let at = place(queue, length), takes(f.pointee.a0, c, length) else { return false }
-        let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index)
-        guard data.copy(length, to: start &+ at) else { return false }
+        guard let at = place(queue, length &+ name.length), hasRoom(f.pointee.a0, c, length) else { return false }
+        let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index) &+ at
+        guard data.copy(length, to: start) else { return false }
+        if name.length > 0, !SentData.piece(at: name.at, length: name.length).copy(name.length, to: start &+ length) { return false }
         castor_output_queue_slot(queue, queue.pointee.added).pointee = castor_held_output(
-            connection: Connections.index(c), length: UInt32(length), line: 0, position: castor_load(castor_connection_produced(c)),
-            at: UInt32(at), pad: 0)
+            connection: Connections.index(c), length: UInt32(length), line: 0,
+            position: castor_fetch_add(castor_connection_produced(c), length), at: UInt32(at), name: UInt32(name.length))
         _ = castor_fetch_add(castor_connection_writes(c), 1)
         f.pointee.result = Int64(length)
         f.pointee.flags |= Mark.held
         if case .file(let descriptor, let offset, _) = data { moveOn(descriptor, offset, length) }
         return true
+    }
+
+    @inline(__always) @_noLocks private static func connection(_ f: Frame) -> Connection? {
+        guard let c = Connections.find(f.pointee.a0), isOpen(c) else { return nil }
+        return c
+    }
+
+    /// Of a socket of UDP from its second datagram on. It is not told of errors: its datagram is lost then, as others are.
+    @_noLocks private static func datagrams(_ f: Frame, _ name: (at: UInt64, length: UInt64)) -> Connection? {
+        guard name.length <= 28 else { return nil }  // struct sockaddr_in6
+        guard let c = Connections.find(f.pointee.a0) else {
+            Connections.openDatagrams(f.pointee.a0)
+            return nil
+        }
+        let isReady =
+            castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_DATAGRAMS && castor_load32(castor_connection_is_held(c)) != 0
+            && castor_load32(castor_connection_ending(c)) == CASTOR_ENDING_NOTHING
+        return isReady ? c : nil
     }
 
     /// After the event: the agent sees what is held.
@@ -42,6 +71,27 @@ enum HeldOutputs {
         castor_store(castor_output_queue_added(queue), queue.pointee.added &+ 1)
         ring.callAgent()
         wakeAgent()
+    }
+
+    /// Whether a call closes a connection of which the agent has the socket, too: the kernel ends it when the agent closes it, which is after
+    /// all that is held and when a standby knows. So the call need not wait. The program's epoll set is not to tell of it any more.
+    @inline(never) @_noLocks private static func canClose(_ f: Frame) -> Bool {
+        guard f.pointee.nr == UInt64(SYS_close), let c = Connections.find(f.pointee.a0), isOpen(c),
+            castor_load32(castor_connection_references(c)) == 1, !lingers(f.pointee.a0)
+        else { return false }
+        switch c.pointee.epoll {
+        case 0: return true
+        case CASTOR_EPOLLS: return false
+        case let epoll: return kernel(SYS_epoll_ctl, UInt64(epoll &- 1), 2, f.pointee.a0, 0) == 0  // EPOLL_CTL_DEL
+        }
+    }
+
+    /// The program wants to wait for the other side, or wants it to be reset.
+    @_noLocks private static func lingers(_ fd: UInt64) -> Bool {
+        var linger: (UInt32, UInt32, UInt32) = (1, 0, 8)  // on, seconds; the length
+        return withUnsafeMutablePointer(to: &linger) {
+            kernel(SYS_getsockopt, fd, 1, 13, address($0), address($0) &+ 8) != 0 || $0.pointee.0 != 0  // SO_LINGER
+        }
     }
 
     /// Nothing is known against the connection, and what it sends next comes after what is held.
@@ -59,7 +109,7 @@ enum HeldOutputs {
         if added &- taken == UInt64(CASTOR_HELD) { return nil }
         let first = UInt64(castor_output_queue_slot(queue, taken).pointee.at)
         let last = castor_output_queue_slot(queue, added &- 1).pointee
-        let end = UInt64(last.at) &+ UInt64(last.length)
+        let end = UInt64(last.at) &+ UInt64(last.length) &+ UInt64(last.name)
         if end <= first { return end &+ length < first ? end : nil }
         if end &+ length <= CASTOR_HELD_BYTES { return end }
         return length < first ? 0 : nil
@@ -67,13 +117,14 @@ enum HeldOutputs {
 
     /// Whether the kernel would take so much now, after all that is held. It counts the memory that bytes take, of which this is more
     /// than enough.
-    @_noLocks private static func takes(_ fd: UInt64, _ c: Connection, _ length: UInt64) -> Bool {
+    @_noLocks private static func hasRoom(_ fd: UInt64, _ c: Connection, _ length: UInt64) -> Bool {
         var memory: InlineArray<10, UInt32> = .init(repeating: 0)  // SK_MEMINFO_*, then the length
         memory[9] = 36
         let isKnown = withUnsafeMutablePointer(to: &memory) {
             kernel(SYS_getsockopt, fd, 1, 55, address($0), address($0) &+ 36) == 0  // SO_MEMINFO
         }
-        let (room, queued) = (UInt64(memory[3]), UInt64(memory[5]))  // SK_MEMINFO_SNDBUF, _WMEM_QUEUED
+        let isStream = castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
+        let (room, queued) = (UInt64(memory[3]), UInt64(isStream ? memory[5] : memory[2]))  // SK_MEMINFO_SNDBUF, _WMEM_QUEUED or _ALLOC
         let held = castor_load(castor_connection_produced(c)) &- castor_load(castor_connection_released(c))
         let writes = castor_load(castor_connection_writes(c)) &- castor_load(castor_connection_writes_done(c))
         return isKnown && queued &+ 2 &* (held &+ length) &+ overhead &* (writes &+ 1) <= room
@@ -103,7 +154,7 @@ enum HeldOutputs {
     @_noLocks private static func awaitRelease(of c: Connection) {
         let released = castor_connection_released(c)
         let waiting = castor_connection_released_waiting(c)
-        while castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN {
+        while Connections.isLive(c) {
             _ = castor_exchange32(waiting, 1)
             let seen = castor_load(released)
             if seen >= castor_load(castor_connection_produced(c)) { break }

@@ -1,4 +1,4 @@
-/// The bytes that a call gives a stream, where nothing else comes with them.
+/// The bytes that a call sends, where nothing else comes with them.
 import CTSXGate
 import CTSXShim
 
@@ -18,14 +18,25 @@ enum SentData {
         case SYS_write: self = .piece(at: f.pointee.a1, length: f.pointee.a2)
         case SYS_writev: self = .vector(at: f.pointee.a1, count: f.pointee.a2 & 0xffff_ffff)
         case SYS_sendto:
-            guard f.pointee.a4 == 0, flags & 0xffff_ffff & ~SentData.harmless == 0 else { return nil }
+            guard flags & 0xffff_ffff & ~SentData.harmless == 0 else { return nil }
             self = .piece(at: f.pointee.a1, length: f.pointee.a2)
         case SYS_sendmsg:
             let message = words(f.pointee.a1)  // name, its length, vector, count, control data, their length
-            guard flags & 0xffff_ffff & ~SentData.harmless == 0, message[0] == 0, message[5] == 0 else { return nil }
+            guard flags & 0xffff_ffff & ~SentData.harmless == 0, message[5] == 0 else { return nil }
             self = .vector(at: message[2], count: message[3])
         case SYS_sendfile: self = .file(descriptor: f.pointee.a1 & 0xffff_ffff, offset: f.pointee.a2, most: f.pointee.a3)
         default: return nil
+        }
+    }
+
+    /// Where the call sends it to; of length 0 when it does not say.
+    @_noLocks static func name(of f: Frame) -> (at: UInt64, length: UInt64) {
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_sendto where f.pointee.a4 != 0: return (f.pointee.a4, f.pointee.a5 & 0xffff_ffff)
+        case SYS_sendmsg:
+            let message = words(f.pointee.a1)
+            return message[0] == 0 ? (0, 0) : (message[0], message[1] & 0xffff_ffff)
+        default: return (0, 0)
         }
     }
 

@@ -57,6 +57,7 @@ func castor_goes_live() -> Int32 {
     case CASTOR_AGAIN_MOVES:
         if !isWithin(f.pointee.a0) { Connections.countAgain(f) }
         if f.pointee.a2 == 0 { kernel(SYS_lseek, f.pointee.a1, UInt64(entry.result), 1) }
+    case CASTOR_AGAIN_RANGE: closeRange(f)
     case CASTOR_AGAIN_ACCEPTS: holdPlace(me, f, entry)
     default: break
     }
@@ -82,6 +83,13 @@ private let inProgress: Int64 = -115
     var actual = attempt(CASTOR_EV_SYSCALL, entry.nr, entry.object, entry.hash, entry.value)
     actual.result = result
     diverge(CASTOR_DIVERGENCE_ARGUMENT, me, expected: entry, actual: actual, frame: f, "result on the standby")
+}
+
+@_noLocks private func closeRange(_ f: Frame) {
+    let (first, last) = (f.pointee.a0 & 0xffff_ffff, f.pointee.a1 & 0xffff_ffff)
+    let ours = UInt64(UInt32(bitPattern: process.pointee.segment_fd))
+    if first < ours { kernel(SYS_close_range, first, min(last, ours &- 1), f.pointee.a2) }
+    if last > ours { kernel(SYS_close_range, max(first, ours &+ 1), last, f.pointee.a2) }
 }
 
 /// The address is the primary's until it is dead: IP_FREEBIND.
@@ -112,7 +120,7 @@ private let inProgress: Int64 = -115
     return request == 0x5421 || request == 0x5452 || request == 0x5451 || request == 0x5450
 }
 
-@_noLocks private func isStream(_ fd: UInt64) -> Bool {
+@_noLocks func isStream(_ fd: UInt64) -> Bool {
     var type: UInt32 = 0
     var length: UInt32 = 4
     return withUnsafeMutablePointer(to: &type) { t in

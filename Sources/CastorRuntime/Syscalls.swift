@@ -179,7 +179,7 @@ func castor_syscall_exit(_ f: Frame) {
             _ = ring.makeRoom()
         }
     }
-    if me.pointee.disturbed & Disturbance.commit != 0, leadsOut(f), !HeldOutputs.hold(ring, f), !commit(me, f) {
+    if me.pointee.disturbed & Disturbance.commit != 0, leadsOut(f), !HeldOutputs.takes(me, f), !commit(me, f) {
         f.pointee.flags = Mark.silent
         return pass(me, f)
     }
@@ -268,7 +268,7 @@ func castor_syscall_exit(_ f: Frame) {
     if f.pointee.nr == UInt64(SYS_shmat) { mapping = Mapping(attaching: f) }
     var measure = Port(measuring: ring)
     visitOutputs(row, f, &measure)
-    let keepsConnections = me.pointee.disturbed & Disturbance.commit != 0
+    let keepsConnections = me.pointee.disturbed & Disturbance.commit != 0 && me.pointee.borrowing == 0
     let isConnection = keepsConnections && accepts(f) && Connections.readOut(f)
     let description = isConnection ? UInt64(MemoryLayout<castor_tcp>.size) : 0
     let payload = measure.total &+ mapping.length &+ description
@@ -392,7 +392,7 @@ func castor_syscall_exit(_ f: Frame) {
     if isStandby { makeAgain(me, f, row, entry) }
     passTurn(entry.shard)
     if changesDescriptors(row, f) { Descriptors.apply(row, f) }
-    if isStandby {
+    if isStandby, me.pointee.borrowing == 0 {
         Connections.follow(row, f)
         if entry.flags & CASTOR_CONNECTION != 0, accepts(f) { Connections.open(f) }
     }

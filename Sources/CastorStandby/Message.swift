@@ -11,11 +11,12 @@
 ///     diverged         UTF-8, at most 4096 bytes
 ///     ended            u64 length of the log                                                                  8 bytes
 ///     leaving          nothing
+///     files            u64 position of the first byte | 1 byte to 1 MiB of the archive of the program's files
 import CastorLog
 
 public enum MessageType: UInt16, Sendable {
     case hello = 1
-    case welcome, refuse, log, manifest, acknowledgement, heartbeat, diverged, ended, leaving
+    case welcome, refuse, log, manifest, acknowledgement, heartbeat, diverged, ended, leaving, files
 }
 
 public enum Message: Equatable, Sendable {
@@ -36,6 +37,8 @@ public enum Message: Equatable, Sendable {
     case ended(length: Position)
     /// The sender goes in good order: a primary that gives the program away, a replica that takes no more part.
     case leaving
+    /// Bytes of `files.tar`. They follow one upon the other, before the primary's welcome, to a replica that has nothing of the log.
+    case files(position: UInt64, bytes: [UInt8])
 
     /// Longest text in bytes; the rest is cut off.
     static let textLimit = 4096
@@ -52,6 +55,7 @@ public enum Message: Equatable, Sendable {
         case .diverged: .diverged
         case .ended: .ended
         case .leaving: .leaving
+        case .files: .files
         }
     }
 }
@@ -136,7 +140,7 @@ extension Message {
         case .heartbeat(let it):
             for field in [it.clock, it.written] { body.append(little: field) }
             body.append(little: UInt32(it.isCounted ? 1 : 0))
-        case .log(let position, let bytes):
+        case .log(let position, let bytes), .files(let position, let bytes):
             body.reserveCapacity(8 + bytes.count)
             body.append(little: position)
             body.append(contentsOf: bytes)
@@ -186,13 +190,14 @@ extension Message {
             let (clock, written, flag) = (number(), number(), reader.next(UInt32.self)!)
             guard flag <= 1 else { throw .body(type, "a flag of \(flag)") }
             self = .heartbeat(Heartbeat(clock: clock, written: written, isCounted: flag == 1))
-        case .log:
+        case .log, .files:
             guard (9...8 + Frame.logLimit).contains(body.count) else { throw .body(type, "\(body.count) bytes") }
             let position = number()
             guard !position.addingReportingOverflow(UInt64(body.count - 8)).overflow else {
                 throw .body(type, "a position of \(position)")
             }
-            self = .log(position: position, bytes: Array(body[8...]))
+            let bytes = Array(body[8...])
+            self = type == .log ? .log(position: position, bytes: bytes) : .files(position: position, bytes: bytes)
         case .manifest: self = .manifest(Array(body))
         case .refuse: self = .refuse(try text())
         case .diverged: self = .diverged(try text())

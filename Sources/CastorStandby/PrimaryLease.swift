@@ -57,7 +57,11 @@ extension PrimaryMachine {
     private mutating func granted(_ record: LeaseRecord, _ sent: Milliseconds) {
         guard record.holder == id else { return }
         saidUnreachable = false
-        if record.hasEnded { return stop("the program has ended") }
+        if record.hasEnded {
+            // Nobody takes over any more: the address is this machine's, whatever runs there next.
+            actions.append(.gate(openUntil: .max))
+            return stop("the program has ended")
+        }
         if record.epoch == epoch + 1, let pending {
             epoch = record.epoch
             adopt(pending)
@@ -82,6 +86,9 @@ extension PrimaryMachine {
         pending = nil
         candidate = nil
         for id in dropped { drop(id) }
+        // Without a store nothing else tells a new member that it may take over.
+        for i in followers.indices where new.contains(followers[i].id) { followers[i].heartbeat = .min }
+        sendHeartbeats()
         if new.count > before { say("protected by \(new.count) of \(options.replicas) replicas") }
         if new.count >= options.replicas {
             isDegraded = false

@@ -39,6 +39,8 @@ public struct ReplicaMachine: Sendable {
         /// Write these bytes of the log there before the next action is done.
         case store(position: Position, bytes: [UInt8])
         case storeManifest([UInt8])
+        /// Bytes of the archive of the program's files; position 0: it begins anew.
+        case storeFiles(position: UInt64, bytes: [UInt8])
         /// Cut the log off: what follows is another log's.
         case truncate(to: Position)
         /// Replay what is there, then say `idle`.
@@ -80,6 +82,8 @@ public struct ReplicaMachine: Sendable {
     // The primary.
     /// The newest epoch that this node has heard of.
     var epoch: UInt64 = 0
+    /// Bytes of the program's files that have come over this link.
+    private var filesReceived: UInt64 = 0
     /// The primary said that outputs wait for this replica.
     var isCounted = false
     var lastHeard: Milliseconds = 0
@@ -170,7 +174,8 @@ public struct ReplicaMachine: Sendable {
                 acknowledge(link)
             }
         case .greeting:
-            if now - lastHeard >= options.silence {
+            // Whoever has nothing of the log may be getting the program's files, and has nothing to take over.
+            if now - lastHeard >= (received == 0 ? max(options.deadline, options.silence) : options.silence) {
                 leaveLink()
                 proceed()
             }
@@ -184,6 +189,7 @@ public struct ReplicaMachine: Sendable {
     private mutating func opened(_ link: Link) {
         guard phase == .apart, !hasEnded else { return actions.append(.disconnect(link)) }
         phase = .greeting(link)
+        filesReceived = 0
         lastHeard = now
         let hello = Hello(who: id, log: log, term: term, position: received, agreement: options.agreement)
         send(.hello(hello), link)
@@ -229,6 +235,9 @@ public struct ReplicaMachine: Sendable {
         switch (frame.message, phase) {
         case (.welcome(let welcome), .greeting): follow(welcome, link)
         case (.refuse(let reason), _): refused(reason, link)
+        case (.files(let position, let bytes), .greeting) where received == 0 && position == filesReceived:
+            filesReceived += UInt64(bytes.count)
+            actions.append(.storeFiles(position: position, bytes: bytes))
         case (.manifest(let bytes), .following): actions.append(.storeManifest(bytes))
         case (.heartbeat(let heartbeat), .following): isCounted = heartbeat.isCounted
         case (.leaving, .following): suspect("the primary gave the program away", claimFrom: now)

@@ -20,6 +20,9 @@ enum FtPrimaryCommand: Command {
         With --ip and --dev, which need root's rights or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_PTRACE on both machines, TCP \
         connections (IPv4) that the program has accepted go over, too.
 
+        Replicas need the program's files as they are now: those of --files DIR they get from the primary, and see them in place of \
+        their own.
+
          castor ft primary --replica 10.0.0.3:7070 --tls-cert me.pem --tls-key me.key \\
              --tls-ca ca.pem -- redis-server --save ''
          castor ft primary --replica 10.0.0.3:7070 --insecure --lease etcd://10.0.0.4:2379/cache \\
@@ -28,6 +31,7 @@ enum FtPrimaryCommand: Command {
     static let options: [Option] =
         [
             .value("replica", nil, "HOST:PORT", .text, "Where a replica listens; may be given again."),
+            .value("files", nil, "DIR", .directory, "A directory of the program's: every replica gets it as it is now; may be given again."),
             .value("output", "o", "DIR", .directory, "Write the log there instead of a new directory of its own."),
         ] + StandbyArguments.options + [.flag("quiet", "q", "Say nothing but errors and what concerns the protection.")]
     static let operands = Operands.exactly(1, "PROGRAM", .program)
@@ -58,7 +62,7 @@ enum FtPrimaryCommand: Command {
         manifest.options["ft"] = "primary"
         let signals = session.takeSignals()
         let words =
-            try ["record", directory, "ft"] + options.words + StandbyArguments.words(endpoints)
+            try ["record", directory, "ft"] + options.words + StandbyArguments.files(arguments, log: directory) + StandbyArguments.words(endpoints)
             + StandbyArguments.address(arguments, installation) + StandbyArguments.store(arguments) + tls
             + StandbyArguments.watching(arguments)
         StandbyArguments.noteGaps(options, arguments)
@@ -99,6 +103,26 @@ enum StandbyArguments {
 
     /// The same, in the agent's words.
     static func words(_ replicas: [Endpoint]) -> [String] { replicas.map { "replica=\($0.host) \($0.port)" } }
+
+    /// Directories of the program's for the replicas, in the agent's words. `log`: the log's directory.
+    static func files(_ arguments: ParsedArguments, log: String) throws -> [String] {
+        let given = try (arguments.values["files"] ?? []).map { word in
+            let path = word.description
+            var status = stat()
+            guard stat(path, &status) == 0 else { throw CommandError.failed("\(path): \(errorText(errno))") }
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw CommandError.usage("--files \(path): not a directory") }
+            guard let real = realpath(path, nil) else { throw CommandError.failed("\(path): \(errorText(errno))") }
+            defer { free(real) }
+            return String(cString: real)
+        }
+        let directories = Set(given).filter { inner in !given.contains { $0 != inner && inner.hasPrefix($0 == "/" ? "/" : "\($0)/") } }.sorted()
+        if let root = directories.first(where: { $0 == "/" || $0.contains("\n") }) { throw CommandError.usage("--files \(root): not such a directory") }
+        let place = PrivateFiles.realPath(log)
+        if let outside = directories.first(where: { "\(place)/".hasPrefix("\($0)/") }) {
+            throw CommandError.usage("the log, \(place), lies inside of \(outside), which is to be shipped: choose another place (--output)")
+        }
+        return directories.map { "files=\($0)" }
+    }
 
     /// The address that clients know, in the agent's words; empty without one.
     static func address(_ arguments: ParsedArguments, _ installation: Installation) throws -> [String] {

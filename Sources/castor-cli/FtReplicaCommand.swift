@@ -12,13 +12,15 @@ enum FtReplicaCommand: Command {
         Waits for a primary, replays what its program does as it comes, and makes again what the kernel has to hold for it: \
         descriptors, files, sockets, timers. When the primary is gone the program goes on here.
 
-        The program and its files must be on this machine as they were on the primary's when it started.
+        The program must be on this machine as it is on the primary's, and its files as they were when it started, unless the primary sends \
+        them (--files).
 
         With --lease a store (etcd) says who is live, and the replica takes over by itself when the primary's lease has expired. Without, \
         nobody can tell a dead primary from one that is cut off: unless --automatic is given, SIGUSR1 makes the replica take over.
 
         A replica whose replay leaves the recording, or dies, says so and starts over from the start of the primary's log; the primary \
-        goes on unprotected meanwhile. The program's files must be as at its start then, too, which is what --restore is for. When the \
+        goes on unprotected meanwhile. The program's files must be as at its start then, too, which is what --restore is for, where the \
+        primary does not send them. When the \
         replay leaves the recording five times at the same event, the replica gives up and exits with 70.
 
         With --replica the program is protected again after a take-over: a new replica that listens there gets the whole log.

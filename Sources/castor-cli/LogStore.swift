@@ -7,7 +7,7 @@ struct LogStore {
     let path: String
 
     static let latest = "latest"
-    private static let files = ["manifest.json", "manifest.json.new", "events"]
+    private static let files = ["manifest.json", "manifest.json.new", "events", ProgramFiles.archiveName]
 
     /// The user's store. The directory need not exist.
     static var standard: LogStore {
@@ -153,6 +153,7 @@ struct LogStore {
 
     /// Takes away what castor wrote into a recording's directory, which is to hold another.
     static func clear(_ directory: String) {
+        PrivateFiles.remove(from: directory)
         for name in files.reversed() { unlink("\(directory)/\(name)") }
     }
 
@@ -164,9 +165,11 @@ struct LogStore {
         guard !LogReader.isBeingWritten(directory: directory) else {
             throw CommandError.failed("\(directory) is still being recorded; not removed")
         }
-        if let foreign = LogStore.names(in: directory).first(where: { !LogStore.files.contains($0) }) {
+        let own = LogStore.files + PrivateFiles.names(in: directory)
+        if let foreign = LogStore.names(in: directory).first(where: { !own.contains($0) }) {
             throw CommandError.failed("\(directory) holds '\(foreign)', which castor did not make; not removed")
         }
+        PrivateFiles.remove(from: directory)
         // The manifest last, so that what is left of an interrupted removal is still known for a recording.
         for name in LogStore.files.reversed() where unlink("\(directory)/\(name)") != 0 && errno != ENOENT {
             throw failure("cannot remove \(directory)/\(name)")

@@ -26,11 +26,14 @@ enum RawSystem {
         case ptrace = 101
         case personality = 135
         case prctl = 157
+        case mount = 165
+        case umount2 = 166
         case exitGroup = 231
         case perfEventOpen = 298
         case prlimit = 302
         case memfdCreate = 319
         case futex = 202
+        case unshare = 272
         case signalfd4 = 289
         case pipe2 = 293
     }

@@ -17,9 +17,9 @@ struct RejoiningReplica {
         var earlier: Session?
         while true {
             let begun = seconds()
-            let standby = try Standby(directory: directory, installation: installation, agent: agent, after: earlier)
+            let standby = try Standby(directory: directory, after: earlier)
             let failure: Standby.Failure
-            switch try standby.wait() {
+            switch try standby.run(installation, agent: agent) {
             case .ended(let status): return status
             case .failed(let why): failure = why
             }

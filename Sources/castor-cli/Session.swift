@@ -132,9 +132,13 @@ final class Session {
         if answer != "ready" {
             var status: Int32 = 0
             waitpid(agent, &status, 0)
-            throw CommandError.failed(String(answer.dropFirst(7)))
+            let text = String(answer.dropFirst(7))
+            throw answer.hasPrefix("rejoin ") ? StartFailure.rejoin(text) : CommandError.failed(text)
         }
     }
+
+    /// Why there is no program yet, where another try may bring one.
+    enum StartFailure: Error { case rejoin(String) }
 
     /// The agent's next message. A standby may wait long for the other side: a user who does not is obeyed.
     private func waitForAgent() -> String {

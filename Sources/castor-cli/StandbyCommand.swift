@@ -17,7 +17,8 @@ enum StandbyCommand: Command {
     static func run(_ arguments: ParsedArguments) throws -> Int32 {
         let installation = try Installation.find()
         let directory = arguments.operands[0].description
-        switch try Standby(directory: directory, installation: installation, agent: ["standby", directory]).wait() {
+        let standby = try Standby(directory: directory)
+        switch try standby.run(installation, agent: ["standby", directory]) {
         case .ended(let status): return status
         case .failed(let failure):
             if failure.place != nil { return ExitStatus.divergence }
@@ -43,7 +44,7 @@ final class Standby {
     let session: Session
     private let signals: Int32
     private let directory: String
-    private let manifest: Manifest
+    private var files: PrivateFiles?
     private var status: WaitStatus?
     private var isLive = false
     private var finished = false
@@ -54,22 +55,34 @@ final class Standby {
     private var error: String?
     private var failure: Failure?
 
-    /// Starts the agent with these words, and the program when the agent has the log's beginning. `earlier`: what this process ran before.
-    init(directory: String, installation: Installation, agent: [String], after earlier: Session? = nil) throws {
+    /// `earlier`: what this process ran before.
+    init(directory: String, after earlier: Session? = nil) throws {
         self.directory = directory
         session = try Session(mode: CASTOR_MODE_REPLAY, holds: true, retains: true)
         session.segment.pointee.options |= CASTOR_OPT_STANDBY
         signals = earlier.map(session.takeSignals) ?? session.takeSignals()
-        try session.startAgent(installation.agent, agent, input: "")
-        manifest = try Manifest(directory: directory)
+    }
+
+    /// Starts the agent with these words, and the program when the agent has the log's beginning; until that has ended.
+    func run(_ installation: Installation, agent: [String]) throws -> End {
+        do {
+            try session.startAgent(installation.agent, agent, input: "")
+        } catch Session.StartFailure.rejoin(let why) { return .failed(Failure(text: why)) }
+        try startProgram()
+        return try wait()
+    }
+
+    private func startProgram() throws {
+        let manifest = try Manifest(directory: directory)
+        files = PrivateFiles(manifest, log: PrivateFiles.realPath(directory))
+        try files?.mount()
         let plan = ReplayPlan(directory: directory, order: "partial", isDamaged: true, isForced: false, isQuiet: false)
         try plan.checkObjects(manifest)
         if manifest.options["rewrite"] == "no" { session.segment.pointee.options |= CASTOR_OPT_NO_REWRITE }
         try plan.start(session, manifest)
     }
 
-    /// Until the program has ended.
-    func wait() throws -> End {
+    private func wait() throws -> End {
         while !isOver, error == nil, failure == nil {
             var polls = [
                 pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
@@ -89,6 +102,7 @@ final class Standby {
         waitpid(session.agent, &code, 0)
         if failure != nil { session.endProgram() }
         ReplayDirectory.remove(session.scratch)
+        files?.unmount()
         if let error { throw CommandError.failed(error) }
         if let failure, !isToEnd { return .failed(failure) }
         return .ended(status?.exitStatus ?? 0)

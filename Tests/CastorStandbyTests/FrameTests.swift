@@ -15,6 +15,7 @@ let sampleMessages: [Message] = [
     .diverged("event 12: read instead of write"),
     .ended(length: 500),
     .leaving,
+    .files(position: 1 << 33, bytes: Array(0..<100)),
 ]
 
 @Suite struct FrameTests {
@@ -30,7 +31,7 @@ let sampleMessages: [Message] = [
     }
 
     @Test func everyTypeThereAndBack() throws {
-        #expect(Set(sampleMessages.map(\.type)).count == 10)
+        #expect(Set(sampleMessages.map(\.type)).count == 11)
         var reader = FrameReader()
         reader.append(stream)
         var frames: [Frame] = []
@@ -143,7 +144,7 @@ let sampleMessages: [Message] = [
         #expect(error() == nil)
         #expect(error(version: 2) == .version(2))
         #expect(error(type: 0) == .type(0))
-        #expect(error(type: 11) == .type(11))
+        #expect(error(type: 12) == .type(12))
         #expect(error(sequence: 2) == .sequence(expected: 1, found: 2))
         #expect(error(reserved: 1) == .reserved(1))
         // Said at once, not when so many bytes have come.

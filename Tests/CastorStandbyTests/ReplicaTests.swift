@@ -28,6 +28,25 @@ import Testing
         #expect(replica.machine.hindrance == nil)
     }
 
+    /// Before the welcome, to whoever has nothing yet; that may take its time.
+    @Test func filesComeFirst() {
+        var replica = TestReplica()
+        _ = replica.does(.tick)
+        _ = replica.does(.opened(1))
+        #expect(replica.receives(.files(position: 0, bytes: [1, 2])) == [.storeFiles(position: 0, bytes: [1, 2])])
+        #expect(replica.does(.tick, after: replica.machine.options.silence) == [])
+        #expect(replica.receives(.files(position: 2, bytes: [3])) == [.storeFiles(position: 2, bytes: [3])])
+        #expect(replica.receives(.files(position: 2, bytes: [3])).contains(.disconnect(1)))
+        // Over another link, from the start.
+        _ = replica.does(.opened(2))
+        #expect(replica.receives(.files(position: 0, bytes: [1]), 2) == [.storeFiles(position: 0, bytes: [1])])
+        #expect(replica.does(.tick, after: replica.machine.options.deadline).contains(.disconnect(2)))
+        replica.follow(3, log: 100)
+        _ = replica.does(.closed(3))
+        _ = replica.does(.opened(4))
+        #expect(replica.receives(.files(position: 0, bytes: [1]), 4).contains(.disconnect(4)))
+    }
+
     @Test func acknowledgesWhatItHasDone() {
         var replica = TestReplica()
         replica.follow(log: 100)

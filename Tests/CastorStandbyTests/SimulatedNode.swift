@@ -245,7 +245,7 @@ extension Simulator {
             }
             node.log += bytes
             replaySoon(node)
-        case .storeManifest: break
+        case .storeManifest, .storeFiles: break
         case .truncate(let position):
             if position < node.consumed || position > node.log.count {
                 return fail("no way back: cut off at \(position)")

@@ -41,6 +41,12 @@ struct OwnTests: CustomTestStringConvertible, Sendable {
 
 extension Integration {
     @Suite(.enabled(if: Package.areBuilt)) struct PackageTests {
+        /// Four threads over UDP, with a standby.
+        @Test(.enabled(if: Hosts.areAllowed, "network namespaces need root"), arguments: TakeoverTests.deaths)
+        func memcachedOverUDP(_ number: Int, _ death: Death) throws {
+            try TakeoverTests.memcachedDies([Package.program("memcached/memcached"), "-t", "4"], number, death)
+        }
+
         @Test(arguments: Package.pairs)
         func memcached(pair: Int) throws {
             let workspace = try Workspace()

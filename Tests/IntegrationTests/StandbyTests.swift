@@ -15,21 +15,26 @@ final class Pair {
     /// The replica's log.
     private(set) var log: String
 
-    /// `link`: how the log crosses the network, for the primary and for the replica. `words`: further ones of the program.
+    /// Of the replica, what the server writes.
+    private let counted: String
+
+    /// `link`: how the log crosses the network, for the primary and for the replica. `words`: further ones of the program. `ships`: the
+    /// replica gets the program's files from the primary, and is not given a copy of its own.
     init(
         _ workspace: Workspace, primaryFirst: Bool = false, primaryOptions: [String] = [], replicaOptions: [String] = ["--automatic"],
         link: (primary: [String], replica: [String]) = (["--insecure"], ["--insecure"]), isToJoin: Bool = true,
-        words: [String] = []
+        words: [String] = [], ships: Bool = false
     ) throws {
         self.workspace = workspace
         try workspace.makeDirectory("files")
-        try workspace.makeDirectory("copy")
+        if !ships { try workspace.makeDirectory("copy") }
+        counted = ships ? "files\(workspace("files/counted"))" : workspace("copy/counted")
         let server = [try Repository.guest("udp_server"), Hosts.service, "9000", workspace("files/counted")] + words
         let hosts = hosts
         let startPrimary = {
             try workspace.startCastor(
                 ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--silence", "1000", "-o", workspace("primary-log")]
-                    + link.primary + primaryOptions + ["--"] + server,
+                    + link.primary + primaryOptions + (ships ? ["--files", workspace("files")] : []) + ["--"] + server,
                 environment: Pair.environment(workspace), wrapper: Hosts.on(hosts.primary))
         }
         log = workspace("replica-log")
@@ -40,7 +45,8 @@ final class Pair {
                 ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--silence", "1000",
                     "--ip", "\(Hosts.service)/24", "--dev", Hosts.replicaDevice, "-o", log] + link.replica + replicaOptions,
                 environment: Pair.environment(workspace),
-                wrapper: Hosts.on(hosts.replica) + ["unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files")])
+                wrapper: Hosts.on(hosts.replica)
+                    + (ships ? [] : ["unshare", "-m", "sh", "-c", bind, workspace("copy"), workspace("files")]))
         }
         if primaryFirst {
             primary = try startPrimary()
@@ -90,7 +96,7 @@ final class Pair {
         let text = "\(Pair.requests + 1) requests, the timer ticked\n"
         workspace.expect(ended.outputText == text, "the server on the replica: \(ended)")
         let lines = (1...Pair.requests).map { "\($0) \($0)\n" }.joined() + "\(Pair.requests + 1) quit\n"
-        let file = FileManager.default.contents(atPath: workspace("copy/counted")).map { String(decoding: $0, as: UTF8.self) }
+        let file = FileManager.default.contents(atPath: counted.hasPrefix("/") ? counted : "\(log)/\(counted)").map { String(decoding: $0, as: UTF8.self) }
         workspace.expect(file == lines, "the replica's file has \(file?.split(separator: "\n").count ?? -1) lines")
         for order in ReplayOrder.allCases {
             let again = try workspace.castor("replay", "-q", "--order", order.rawValue, log)

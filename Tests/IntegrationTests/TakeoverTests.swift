@@ -7,7 +7,7 @@ import Testing
 enum Death: CaseIterable, Sendable { case killed, cutOff }
 
 /// A server with a standby, on machines of their own.
-private final class Service {
+final class ProtectedService {
     let hosts: Hosts
     let workspace: Workspace
     /// Who is live is decided there; without one, by the replica alone.
@@ -16,8 +16,11 @@ private final class Service {
     let replica: Child
     static let port = 7000
 
-    /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of.
-    init(_ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false) throws {
+    /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of. `options`: the primary's.
+    init(
+        _ workspace: Workspace, _ server: [String], files: String? = nil, options: [String] = [], hasLease: Bool = false,
+        isUDP: Bool = false
+    ) throws {
         self.workspace = workspace
         hosts = try Hosts(hasStore: hasLease)
         store = hasLease ? try LeaseStore(hosts, workspace) : nil
@@ -33,13 +36,13 @@ private final class Service {
                 + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: wrapper)
         primary = try workspace.startCastor(
             ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
-                + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
+                + options + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
         _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
-        try hosts.awaitListener(port: Service.port)
+        try hosts.awaitListener(port: ProtectedService.port, isUDP: isUDP)
     }
 
-    static func redis(_ workspace: Workspace, hasLease: Bool = false) throws -> Service {
-        try Service(
+    static func redis(_ workspace: Workspace, hasLease: Bool = false) throws -> ProtectedService {
+        try ProtectedService(
             workspace,
             ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--dir", workspace.path],
             hasLease: hasLease)
@@ -55,7 +58,7 @@ private final class Service {
     /// The client of a key-value store.
     func load(_ dialect: String, connections: Int, answers: Int, idle: Int = 0) throws -> Child {
         try client(
-            "tcp_load.py", [dialect, Hosts.service, "\(Service.port)", "\(connections)", "\(answers)", "\(idle)"], begins: "connected")
+            "tcp_load.py", [dialect, Hosts.service, "\(ProtectedService.port)", "\(connections)", "\(answers)", "\(idle)"], begins: "connected")
     }
 
     func dies(_ death: Death) throws {
@@ -83,7 +86,7 @@ extension Integration {
         func redis(_ number: Int, _ death: Death) throws {
             let workspace = try Workspace()
             var random = Random("redis dies \(number) \(death)")
-            let service = try Service.redis(workspace)
+            let service = try ProtectedService.redis(workspace)
             let client = try service.load("redis", connections: 50, answers: 10_000)
             _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
             usleep(UInt32(random.below(30_000)))
@@ -95,7 +98,7 @@ extension Integration {
         @Test(arguments: Death.allCases)
         func redisWithALease(_ death: Death) throws {
             let workspace = try Workspace()
-            let service = try Service.redis(workspace, hasLease: true)
+            let service = try ProtectedService.redis(workspace, hasLease: true)
             let client = try service.load("redis", connections: 50, answers: 10_000)
             _ = try client.line(containing: "4000")
             try service.dies(death)
@@ -107,8 +110,8 @@ extension Integration {
         func sampleServer(_ number: Int, _ death: Death) throws {
             let workspace = try Workspace()
             var random = Random("the sample server dies \(number) \(death)")
-            let service = try Service(
-                workspace, [try Repository.sample("kvserver"), "-l", Hosts.service, "-p", "\(Service.port)", "-t", "4", "-S"])
+            let service = try ProtectedService(
+                workspace, [try Repository.sample("kvserver"), "-l", Hosts.service, "-p", "\(ProtectedService.port)", "-t", "4", "-S"])
             let client = try service.load("memcached", connections: 50, answers: 10_000)
             _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
             usleep(UInt32(random.below(30_000)))
@@ -119,7 +122,7 @@ extension Integration {
         /// Idle connections are still there long after.
         @Test func idleConnections() throws {
             let workspace = try Workspace()
-            let service = try Service.redis(workspace)
+            let service = try ProtectedService.redis(workspace)
             let client = try service.load("redis", connections: 50, answers: 10_000, idle: 1000)
             _ = try client.line(containing: "4000")
             try service.dies(.killed)
@@ -131,9 +134,9 @@ extension Integration {
         func turns(_ number: Int, _ death: Death) throws {
             let workspace = try Workspace()
             var random = Random("turns \(number) \(death)")
-            let service = try Service(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(Service.port)"])
+            let service = try ProtectedService(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(ProtectedService.port)"])
             let client = try service.client(
-                "turns_load.py", [Hosts.service, "\(Service.port)", "8", "4000000"], begins: "MiB")
+                "turns_load.py", [Hosts.service, "\(ProtectedService.port)", "8", "4000000"], begins: "MiB")
             _ = try client.line(containing: "\(2 + random.below(25)) MiB")
             try service.dies(death)
             try service.expectAllRight(client)
@@ -142,12 +145,49 @@ extension Integration {
         /// What the program sent before it crashed arrives, and then the end.
         @Test func lastWords() throws {
             let workspace = try Workspace()
-            let service = try Service(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(Service.port)"])
+            let service = try ProtectedService(workspace, [try Repository.guest("turns_server"), Hosts.service, "\(ProtectedService.port)"])
             let client = try service.client(
-                "turns_load.py", [Hosts.service, "\(Service.port)", "4", "1000000", "crash"], begins: "MiB")
+                "turns_load.py", [Hosts.service, "\(ProtectedService.port)", "4", "1000000", "crash"], begins: "MiB")
             let seen = try client.wait(timeout: 120)
             workspace.expect(seen.status == 0, "the client: \(seen.errorText)")
             #expect(try service.primary.wait().status == 128 + SIGABRT)
+        }
+
+        /// Debian's own build has threads that meet in variables without a lock: without them. With them: `PackageTests`.
+        @Test(arguments: deaths)
+        func memcachedOverUDP(_ number: Int, _ death: Death) throws {
+            let words = ["-t", "1", "-o", "no_lru_maintainer,no_lru_crawler,no_hashexpand"]
+            try TakeoverTests.memcachedDies(["memcached"] + words, number, death)
+        }
+
+        /// Datagrams; what is lost in the moment of death is asked for again.
+        static func memcachedDies(_ memcached: [String], _ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("memcached dies \(number) \(death)")
+            let server = memcached + ["-u", "nobody", "-l", Hosts.service, "-p", "0", "-U", "\(ProtectedService.port)"]
+            let service = try ProtectedService(workspace, server, isUDP: true)
+            let client = try service.client("udp_kv_load.py", [Hosts.service, "\(ProtectedService.port)", "20", "10000"], begins: "1000")
+            _ = try client.line(containing: "\(1000 * (2 + random.below(7)))")
+            usleep(UInt32(random.below(30_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// A connection that the program has made itself ends for it when the primary dies: it makes another one.
+        @Test(arguments: Death.allCases)
+        func outboundConnection(_ death: Death) throws {
+            let workspace = try Workspace()
+            let service = try ProtectedService(
+                workspace, [try Repository.guest("relay_server"), Hosts.service, "\(ProtectedService.port)", Hosts.clientAddress, "7001"],
+                isUDP: true)
+            let backend = try service.client("relay_backend.py", [Hosts.clientAddress, "7001"], begins: "ready")
+            let client = try service.client("udp_load.py", [Hosts.service, "\(ProtectedService.port)", "1000"], begins: "300")
+            _ = try service.primary.line(containing: "TCP connections that the program makes to others", inErrors: true)
+            try service.dies(death)
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText == "connected 2 times\n", "the server: \(ended)")
+            backend.kill()
         }
 
         /// Megabytes up, down and both ways at once, and an end of each direction by itself.
@@ -156,9 +196,9 @@ extension Integration {
             let workspace = try Workspace()
             var random = Random("bulk \(number) \(death)")
             let size = 15_000_000
-            let service = try Service(workspace, [try Repository.guest("bulk_server"), Hosts.service, "\(Service.port)", "6"])
+            let service = try ProtectedService(workspace, [try Repository.guest("bulk_server"), Hosts.service, "\(ProtectedService.port)", "6"])
             let client = try service.client(
-                "bulk_load.py", [Hosts.service, "\(Service.port)", "6", "\(size)"], begins: "MiB")
+                "bulk_load.py", [Hosts.service, "\(ProtectedService.port)", "6", "\(size)"], begins: "MiB")
             _ = try client.line(containing: "\(2 + random.below(70)) MiB")
             try service.dies(death)
             try service.expectAllRight(client)
@@ -187,13 +227,13 @@ extension Integration {
                         access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path \(workspace.path)/work/a;
                         proxy_temp_path \(workspace.path)/work/b; fastcgi_temp_path \(workspace.path)/work/c;
                         uwsgi_temp_path \(workspace.path)/work/d; scgi_temp_path \(workspace.path)/work/e;
-                        server { listen \(Hosts.service):\(Service.port); root \(workspace.path)/www; }
+                        server { listen \(Hosts.service):\(ProtectedService.port); root \(workspace.path)/www; }
                     }
 
                     """.utf8))
-            let service = try Service(workspace, ["nginx", "-p", workspace.path, "-c", configuration], files: workspace("work"))
+            let service = try ProtectedService(workspace, ["nginx", "-p", workspace.path, "-c", configuration], files: workspace("work"))
             let client = try service.client(
-                "http_load.py", [Hosts.service, "\(Service.port)", workspace("www"), "20", "2000"], begins: "connected")
+                "http_load.py", [Hosts.service, "\(ProtectedService.port)", workspace("www"), "20", "2000"], begins: "connected")
             _ = try client.line(containing: "\(100 * (1 + random.below(15)))")
             try service.dies(death)
             try service.expectAllRight(client)

@@ -468,7 +468,7 @@ typedef struct castor_segment {
     uint32_t committing;
     uint64_t connections_offset; ///< a bit per connection that has changed, in words of 32; then castor_connection × CASTOR_CONNECTIONS
     uint64_t retained_offset; ///< CASTOR_RETAINED × CASTOR_CONNECTIONS; 0: nothing is retained
-    uint32_t unrepaired;      ///< said already: a standby cannot go on with connections, for want of CAP_NET_ADMIN
+    uint32_t lost;            ///< said already, a bit each: why a standby cannot go on with connections (Connections.swift)
     uint32_t skipping;        ///< connections that have something to skip
     uint64_t held_offset;     ///< castor_output_queue × ring_count; 0: outputs are not held
     uint64_t held_bytes_offset; ///< CASTOR_HELD_BYTES × ring_count

@@ -1,4 +1,4 @@
-/// TCP connections of a program with a standby, and what it sends over them. Parts of the segment: see castor_abi.h.
+/// TCP connections of a program with a standby, and what it sends over them and by UDP. Parts of the segment: see castor_abi.h.
 #pragma once
 #include "castor_tcp.h"
 
@@ -18,10 +18,14 @@ enum : uint32_t {
     CASTOR_CONNECTION_CLOSED = 3,
     /// Standby: and that long ago that it has arrived, or never will.
     CASTOR_CONNECTION_GONE = 4,
+    /// Recording: a socket of UDP, which is here because what it sends is held.
+    CASTOR_CONNECTION_DATAGRAMS = 5,
 };
 
 /// What the program is about to end: what it sends, or all of it.
 enum : uint32_t { CASTOR_ENDING_NOTHING = 0, CASTOR_ENDING_OUTPUT = 1, CASTOR_ENDING_CONNECTION = 2 };
+
+#define CASTOR_EPOLLS 0xffffffffu
 
 /// One of them. The runtime writes it, in recording after the events that it tells of have been published.
 typedef struct castor_connection {
@@ -32,7 +36,7 @@ typedef struct castor_connection {
     uint32_t references;       ///< descriptors of it
     uint32_t ending;           ///< recording: CASTOR_ENDING_*
     uint32_t may_end;          ///< recording: the standby knows, and the gate lets it through (futex word)
-    uint32_t pad;
+    uint32_t epoll;            ///< descriptor, and one more, of the epoll set that it is in; 0: none, CASTOR_EPOLLS: several
     uint64_t consumed, produced; ///< bytes that the program has read and sent
     uint64_t cookie;           ///< of the socket (SO_COOKIE); on a standby of the one that has its place
     uint64_t skip;             ///< standby that went live: so much of what the program sends next has arrived already
@@ -61,7 +65,7 @@ typedef struct castor_held_output {
     uint64_t line;             ///< the event is in the ring's lines before this one
     uint64_t position;         ///< of its first byte in what the connection sends
     uint32_t at;               ///< of its bytes
-    uint32_t pad;
+    uint32_t name;             ///< bytes of the address that it goes to, behind the others; 0: the connection's
 } castor_held_output;
 _Static_assert(sizeof(castor_held_output) == 32, "half a line");
 

@@ -9,6 +9,7 @@ final class Hosts {
     let store: String?, spare: String?
     private let network: String
     static let service = "10.213.0.10"
+    static let clientAddress = "10.213.0.1"
     static let primaryAddress = "10.213.0.2"
     static let replicaAddress = "10.213.0.3"
     static let storeAddress = "10.213.0.4"
@@ -54,9 +55,9 @@ final class Hosts {
     static func on(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
 
     /// Returns when somebody on the primary listens there.
-    func awaitListener(port: Int) throws {
+    func awaitListener(port: Int, isUDP: Bool = false) throws {
         let deadline = Date(timeIntervalSinceNow: 60)
-        while try Hosts.run("ip", "netns", "exec", primary, "ss", "-Htln", "sport", "=", "\(port)").isEmpty {
+        while try Hosts.run("ip", "netns", "exec", primary, "ss", isUDP ? "-Huln" : "-Htln", "sport", "=", "\(port)").isEmpty {
             guard Date() < deadline else { throw Failure("nobody listens at port \(port)") }
             usleep(20_000)
         }
