@@ -13,10 +13,12 @@ enum Disturbance {
     static let chaos: UInt8 = 1
     static let commit: UInt8 = 2
     static let skip: UInt8 = 4
+    static let identities: UInt8 = 8
 
     @_noLocks static func ofNewThread() -> UInt8 {
         (segment.pointee.chaos != 0 ? chaos : 0) | (segment.pointee.options & CASTOR_OPT_COMMIT != 0 ? commit : 0)
             | (castor_load32(castor_segment_skipping(segment)) != 0 ? skip : 0)
+            | (castor_load32(castor_segment_identities_noted(segment)) != 0 ? identities : 0)
     }
 }
 

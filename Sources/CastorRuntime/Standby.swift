@@ -27,7 +27,7 @@ func castor_goes_live() -> Int32 {
     return 1
 }
 
-/// Replay had the kernel discard children that end (discardChildren in Threads.swift); from now on somebody waits for them.
+/// What becomes of children that end is the program's choice from now on.
 @_noLocks private func keepChildren() {
     var action = castor_action()
     withUnsafeMutablePointer(to: &action) { p in
@@ -58,6 +58,7 @@ func castor_goes_live() -> Int32 {
         if !isWithin(f.pointee.a0) { Connections.countAgain(f) }
         if f.pointee.a2 == 0 { kernel(SYS_lseek, f.pointee.a1, UInt64(entry.result), 1) }
     case CASTOR_AGAIN_RANGE: closeRange(f)
+    case CASTOR_AGAIN_REAPS: Identities.reap(f, entry)
     case CASTOR_AGAIN_ACCEPTS: holdPlace(me, f, entry)
     default: break
     }

@@ -218,6 +218,7 @@ func castor_syscall_exit(_ f: Frame) {
         if f.pointee.flags & Mark.held != 0 { HeldOutputs.publish(ring) }
         return CASTOR_DONE
     }
+    if me.pointee.disturbed & Disturbance.identities != 0 { Identities.enter(f) }
     ring.pointee.waiting = CASTOR_IN_CALL
     return CASTOR_EXECUTE
 }
@@ -246,6 +247,7 @@ func castor_syscall_exit(_ f: Frame) {
 @inline(__always) @_noLocks private func recordReturn(_ me: Thread, _ f: Frame, _ row: Row) {
     let ring = me.pointee.ring.unsafelyUnwrapped
     ring.resume()
+    if me.pointee.disturbed & Disturbance.identities != 0 { Identities.leave(f) }
     if me.pointee.writing != 0 { Descriptors.leaveOutput(me) }  // first: others wait for it even if recording has ended
     ring.publishCounted()
     if ring.pointee.forks != castor_load32(forksWord) { recordBegin(me, f) }  // its place is one from before the fork

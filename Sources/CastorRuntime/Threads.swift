@@ -81,6 +81,7 @@ import CTSXShim
                 "the start of a thread")
         }
         let entry = e.pointee
+        if isStandby { Identities.note(recorded: UInt32(truncatingIfNeeded: entry.result), real: me.pointee.tid) }
         waitTurn(ring, entry)
         var reader = PayloadReader(ring, entry)
         if let image { load(image, &reader) }
@@ -145,7 +146,7 @@ func castor_attach_image(_ image: UnsafePointer<castor_image>) {
         closeOldRings(image)
     }
     attach(image.pointee.stream, parent: image.pointee.parent, image: image)
-    if isReplaying { discardChildren() }
+    if isReplaying, !isStandby { discardChildren() }
 }
 
 /// The streams of the program that this one has replaced end here. A vfork child's ring is given back by its parent.

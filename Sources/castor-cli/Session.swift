@@ -25,7 +25,8 @@ final class Session {
         let progress = waiters + Int(CASTOR_SHARDS) * 4
         let connections = progress + Int(CASTOR_OWNERS + 1) * MemoryLayout<castor_progress>.stride
         let connectionsEnd = connections + Int(CASTOR_CONNECTIONS) * MemoryLayout<castor_connection>.stride + Int(CASTOR_CONNECTIONS) / 8
-        let rings = (connectionsEnd + 4095) / 4096 * 4096
+        let identities = (connectionsEnd + 7) / 8 * 8
+        let rings = (identities + Int(CASTOR_IDENTITIES) * 8 + 4095) / 4096 * 4096
         let ringBytes = Int(CASTOR_RING_HEADER) + buffer
         let shared = mode == CASTOR_MODE_REPLAY && shares ? Int(CASTOR_SHARED_BYTES) * Int(CASTOR_SHARED) : 0
         let held = rings + Session.rings * ringBytes
@@ -51,6 +52,7 @@ final class Session {
         segment.pointee.waiters_offset = UInt64(waiters)
         segment.pointee.progress_offset = UInt64(progress)
         segment.pointee.connections_offset = UInt64(connections)
+        segment.pointee.identities_offset = UInt64(identities)
         segment.pointee.held_offset = holds ? UInt64(held) : 0
         segment.pointee.held_bytes_offset = UInt64(bytes)
         segment.pointee.retained_offset = retains ? UInt64(bytes + heldBytes) : 0

@@ -173,6 +173,26 @@ extension Integration {
             try service.expectAllRight(client)
         }
 
+        /// A process with a child, threads, programs that it starts, and ids that this machine's kernel has not given.
+        @Test(arguments: deaths)
+        func processes(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("a family dies \(number) \(death)")
+            let service = try ProtectedService(
+                workspace, [try Repository.guest("family_server"), Hosts.service, "\(ProtectedService.port)"], isUDP: true)
+            let client = try service.client("udp_load.py", [Hosts.service, "\(ProtectedService.port)", "1000"], begins: "100")
+            _ = try client.line(containing: "\(100 * (2 + random.below(7)))")
+            usleep(UInt32(random.below(30_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText == "1001 requests\n", "the server: \(ended)")
+            for order in ReplayOrder.allCases {
+                let again = try workspace.castor("replay", "-q", "--order", order.rawValue, workspace("replica-log"))
+                workspace.expect(again.status == 3 && again.outputText == "1001 requests\n", "its log replays otherwise: \(again)")
+            }
+        }
+
         /// A connection that the program has made itself ends for it when the primary dies: it makes another one.
         @Test(arguments: Death.allCases)
         func outboundConnection(_ death: Death) throws {

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 9u
+#define CASTOR_ABI_VERSION 10u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -472,6 +472,8 @@ typedef struct castor_segment {
     uint32_t skipping;        ///< connections that have something to skip
     uint64_t held_offset;     ///< castor_output_queue × ring_count; 0: outputs are not held
     uint64_t held_bytes_offset; ///< CASTOR_HELD_BYTES × ring_count
+    uint64_t identities_offset; ///< recorded id << 32 | the kernel's here, × CASTOR_IDENTITIES: see Identities.swift
+    uint32_t identities_noted, pad3; ///< in all; the place is this modulo CASTOR_IDENTITIES
     castor_report report;
     /// Replay: addresses of polled mutexes, as far as the agent has read; then zeros.
     uint64_t polled[CASTOR_POLLED];

@@ -2,6 +2,9 @@
 #pragma once
 #include "castor_tcp.h"
 
+/// Threads and processes of which a standby remembers the ids.
+#define CASTOR_IDENTITIES 4096u
+
 /// A power of two. A connection has the first free place from its descriptor's object number on.
 #define CASTOR_CONNECTIONS 16384u
 /// So far from there at most.

@@ -84,6 +84,9 @@ CASTOR_INLINE uint32_t *_Nonnull castor_connections_changed(castor_segment *_Non
 CASTOR_INLINE castor_connection *_Nonnull castor_connection_at(castor_segment *_Nonnull s, uint32_t index) {
     return (castor_connection *)(castor_connections_changed(s) + CASTOR_CONNECTIONS / 32) + index;
 }
+CASTOR_INLINE uint64_t *_Nonnull castor_identity_at(castor_segment *_Nonnull s, uint32_t i) {
+    return (uint64_t *)((char *)s + s->identities_offset) + i;
+}
 CASTOR_INLINE castor_output_queue *_Nonnull castor_output_queue_at(castor_segment *_Nonnull s, uint32_t ring) {
     return (castor_output_queue *)((char *)s + s->held_offset) + ring;
 }
@@ -209,6 +212,7 @@ CASTOR_FIELD(segment, progress, uint32_t)
 CASTOR_FIELD(segment, live, uint32_t)
 CASTOR_FIELD(segment, committing, uint32_t)
 CASTOR_FIELD(segment, lost, uint32_t)
+CASTOR_FIELD(segment, identities_noted, uint32_t)
 CASTOR_FIELD(segment, skipping, uint32_t)
 CASTOR_FIELD(segment, unsupported, uint32_t)
 CASTOR_FIELD(segment, polls_passed, uint64_t)

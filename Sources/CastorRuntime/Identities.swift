@@ -1,0 +1,115 @@
+/// After a take-over the program knows its processes and threads by the ids that the primary's kernel gave them; this kernel has
+/// given others. Calls that take ids get the kernel's, calls that tell them tell the program's. An id that neither side of the table has
+/// is the same for both: what was made since.
+///
+/// Not translated: the sender in a signal's siginfo, owners of PI futexes, names in /proc.
+import CTSXGate
+import CTSXShim
+
+enum Identities {
+    // MARK: - The table
+
+    /// Replay on a standby: a thread has begun. The newest stand for ids that were given twice.
+    @_noLocks static func note(recorded: UInt32, real: UInt32) {
+        let place = castor_fetch_add32(castor_segment_identities_noted(segment), 1) % CASTOR_IDENTITIES
+        castor_store(castor_identity_at(segment, place), UInt64(recorded) << 32 | UInt64(real))
+    }
+
+    @_noLocks static func real(_ recorded: UInt64) -> UInt64 { find(recorded, shift: 32).map { $0 & 0xffff_ffff } ?? recorded }
+    @_noLocks static func recorded(_ real: UInt64) -> UInt64 { find(real, shift: 0).map { $0 >> 32 } ?? real }
+
+    @_noLocks private static func find(_ id: UInt64, shift: UInt64) -> UInt64? {
+        let noted = castor_load32(castor_segment_identities_noted(segment))
+        var back: UInt32 = 1
+        while back <= min(noted, CASTOR_IDENTITIES) {
+            let pair = castor_load(castor_identity_at(segment, (noted &- back) % CASTOR_IDENTITIES))
+            if pair >> shift & 0xffff_ffff == id { return pair }
+            back &+= 1
+        }
+        return nil
+    }
+
+    // MARK: - Calls
+
+    /// Which arguments of a call are ids.
+    private struct Arguments {
+        var first = false
+        var second = false
+        /// The first one may name a group of processes.
+        var isGroup = false
+
+        @_noLocks init(of f: Frame) {
+            switch Int32(truncatingIfNeeded: f.pointee.nr) {
+            case SYS_kill, SYS_wait4: isGroup = true
+            case SYS_tkill, SYS_rt_sigqueueinfo, SYS_getpgid, SYS_getsid, SYS_prlimit64, SYS_pidfd_open, SYS_sched_setaffinity,
+                SYS_sched_getaffinity, SYS_sched_setscheduler, SYS_sched_getscheduler, SYS_sched_setparam, SYS_sched_getparam,
+                SYS_sched_setattr, SYS_sched_getattr:
+                first = true
+            case SYS_tgkill, SYS_rt_tgsigqueueinfo, SYS_setpgid: (first, second) = (true, true)
+            case SYS_setpriority, SYS_getpriority: second = true
+            case SYS_waitid: second = f.pointee.a0 & 0xffff_ffff != 3  // P_PIDFD
+            default: break
+            }
+        }
+        var isAny: Bool { @_noLocks get { first || second || isGroup } }
+    }
+
+    /// Before the call is made. The arguments are put back by `leave`, before the event is written.
+    @inline(never) @_noLocks static func enter(_ f: Frame) {
+        let ids = Arguments(of: f)
+        if !ids.isAny { return }
+        scratch(f)[0] = f.pointee.a0
+        scratch(f)[1] = f.pointee.a1
+        if ids.first { f.pointee.a0 = real(f.pointee.a0 & 0xffff_ffff) }
+        if ids.second { f.pointee.a1 = real(f.pointee.a1 & 0xffff_ffff) }
+        if ids.isGroup { f.pointee.a0 = group(f.pointee.a0) }
+    }
+
+    /// After it.
+    @inline(never) @_noLocks static func leave(_ f: Frame) {
+        if Arguments(of: f).isAny {
+            f.pointee.a0 = scratch(f)[0]
+            f.pointee.a1 = scratch(f)[1]
+        }
+        if f.pointee.result < 0 { return }
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_getpid, SYS_gettid, SYS_getppid, SYS_getpgrp, SYS_getpgid, SYS_getsid, SYS_wait4:
+            f.pointee.result = Int64(recorded(UInt64(f.pointee.result)))
+        case SYS_waitid where f.pointee.a2 != 0:  // siginfo_t: si_pid at 12
+            let id = halves(f.pointee.a2 &+ 12)
+            id[0] = UInt32(recorded(UInt64(id[0])))
+        default: break
+        }
+    }
+
+    /// An id, or, below -1, that of a group's first process.
+    @_noLocks private static func group(_ argument: UInt64) -> UInt64 {
+        let id = Int32(truncatingIfNeeded: argument)
+        if id > 0 { return real(UInt64(id)) }
+        return id < -1 ? UInt64(bitPattern: -Int64(real(UInt64(-Int64(id))))) : argument
+    }
+
+    // MARK: - Replay on a standby
+
+    /// A child was waited for, which the kernel here keeps until somebody does. Its own replay ends soon, if it has not.
+    @_noLocks static func reap(_ f: Frame, _ entry: castor_entry) {
+        let isWaitID = f.pointee.nr == UInt64(SYS_waitid)
+        var id: UInt64
+        if isWaitID {
+            guard f.pointee.a2 != 0, f.pointee.a3 & 0x100_0000 == 0 else { return }  // WNOWAIT
+            let info = halves(f.pointee.a2)
+            guard info[0] != 0, info[2] <= 3 else { return }  // si_signo; si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED
+            id = UInt64(info[3])
+        } else {
+            guard entry.result > 0 else { return }
+            if f.pointee.a1 != 0, case let status = halves(f.pointee.a1)[0], status & 0xff == 0x7f || status == 0xffff { return }
+            id = UInt64(entry.result)
+        }
+        id = real(id)
+        var tries = 0
+        while tries < 1000, kernel(SYS_wait4, id, 0, 1, 0) == 0 {  // WNOHANG
+            sleepOn(address(castor_segment_identities_noted(segment)), castor_load32(castor_segment_identities_noted(segment)), milliseconds: 1)
+            tries += 1
+        }
+    }
+}
