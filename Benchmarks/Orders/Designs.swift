@@ -195,6 +195,38 @@ enum TransactionStamp: Design {
     }
 }
 
+/// And with fences: the counter is read when the object is there.
+enum FencedTransactionStamp: Design {
+    static let name = "TSC, RTM, fenced"
+    static let lacks = TransactionStamp.lacks
+    @inline(__always) static func event(_ me: inout Producer, _ object: Int) {
+        let word = me.world.locks[object]
+        var found: UInt64 = 0
+        var order: UInt64 = 0
+        if bench_add_stamped_fenced(me.world.objects[object], word, &found, &order) == 0 {
+            lock(word)
+            found = castor_fetch_add(me.world.objects[object], 1)
+            order = castor_rdtsc_fenced()
+            unlock(word)
+        }
+        me.append(object, found, order)
+    }
+}
+
+/// Operation and version in a transaction; when it does not commit, as in `Version`.
+enum TransactionVersion: Design {
+    static let name = "version, RTM"
+    static let lacks = TransactionStamp.lacks
+    @inline(__always) static func event(_ me: inout Producer, _ object: Int) {
+        var found: UInt64 = 0
+        var version: UInt64 = 0
+        if bench_add_versioned(me.world.objects[object], me.world.locks[object], &found, &version) == 0 {
+            (found, version) = Version.operate(me, object)
+        }
+        me.append(object, found, version)
+    }
+}
+
 /// A version per object, which is its lock as well (plane.c).
 enum Version: Design {
     static let name = "version"

@@ -161,6 +161,8 @@ if isReplay {
     compare(Stamp.self)
     compare(FencedStamp.self)
     compare(TransactionStamp.self)
+    compare(FencedTransactionStamp.self)
+    compare(TransactionVersion.self)
     compare(Version.self)
     compare(SmallVersion.self)
 }

@@ -1,7 +1,7 @@
 /// Asynchronous release: what a program sends over a TCP connection or in datagrams is kept, and the call returns at once. The agent
 /// sends it when a standby has everything that led to it, the call's own event included.
 ///
-/// Only where nobody can tell the difference: the kernel would have taken all of it, and whoever asks it later, by a call that sends or
+/// Only where nobody can tell the difference: the kernel would have taken all of it by the time that it is sent, and whoever asks it later, by a call that sends or
 /// ends something, waits until nothing is held. So the kernel's word whether a socket can be written to remains true, and where it
 /// would not take everything it is asked (Commit.swift).
 import CTSXGate
@@ -12,6 +12,8 @@ enum HeldOutputs {
     private static let overhead: UInt64 = 2304
     /// Larger ones wait: copying them costs more than it brings.
     private static let most: UInt64 = CASTOR_HELD_BYTES / 4
+    /// Of a connection whose other side takes what it is sent: the kernel's buffer would be empty again before all of this is due.
+    private static let ahead: UInt64 = 512 << 10
     /// Ethernet's; whether larger ones can be sent the kernel tells, and programs want to know.
     private static let mostDatagram: UInt64 = 1472
 
@@ -127,7 +129,8 @@ enum HeldOutputs {
         let (room, queued) = (UInt64(memory[3]), UInt64(isStream ? memory[5] : memory[2]))  // SK_MEMINFO_SNDBUF, _WMEM_QUEUED or _ALLOC
         let held = castor_load(castor_connection_produced(c)) &- castor_load(castor_connection_released(c))
         let writes = castor_load(castor_connection_writes(c)) &- castor_load(castor_connection_writes_done(c))
-        return isKnown && queued &+ 2 &* (held &+ length) &+ overhead &* (writes &+ 1) <= room
+        if isKnown, queued &+ 2 &* (held &+ length) &+ overhead &* (writes &+ 1) <= room { return true }
+        return isKnown && isStream && 2 &* queued <= room && held &+ length <= ahead
     }
 
     // MARK: - Calls that wait for what is held

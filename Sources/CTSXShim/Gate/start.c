@@ -212,7 +212,7 @@ __attribute__((constructor(101))) static void castor_start(int argc, char **argv
             castor_proc.loader_start = maps[i].start, castor_proc.loader_end = maps[i].end;
     }
     if (castor_is_sanitized()) find_sanitizer(count);
-    castor_proc.has_rtm = castor_rtm_self_test() != 0;
+    castor_proc.has_rtm = castor_seg->options & CASTOR_OPT_TRANSACTIONS && castor_rtm_self_test() != 0;
     castor_proc.syscall_start = (uint64_t)(void *)syscall;
     castor_proc.syscall_end = castor_proc.syscall_start + 48;
     take_signals();

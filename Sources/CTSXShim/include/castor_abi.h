@@ -327,6 +327,7 @@ enum : uint32_t {
     CASTOR_OPT_NO_OWNERS = 1u << 6,  ///< recording: no shard is owned, every operation of the compiler plane is logged
     CASTOR_OPT_STANDBY = 1u << 7,    ///< replay that makes what the kernel must hold, to go on live: see Standby.swift
     CASTOR_OPT_COMMIT = 1u << 8,     ///< recording: output waits until a standby has what led to it, while `committing`
+    CASTOR_OPT_TRANSACTIONS = 1u << 9, ///< recording: versions are taken in hardware transactions
 };
 /// What `castor_report.kind` says went wrong in replay.
 enum : uint32_t {

@@ -208,7 +208,7 @@ typedef struct castor_process {
     uint32_t stack_high;       ///< stack slots used so far
     uint32_t heap_lock;
     uint32_t forks;            ///< recording: counts up before and after each fork of several threads (futex word)
-    uint32_t has_rtm;          ///< transactions exist here and passed their self-test
+    uint32_t has_rtm;          ///< transactions are wanted, exist here, and passed their self-test
     uint64_t attached[64];     ///< replay: System V memory, pairs of address and size
     uint64_t said[8];          ///< unsupported calls already named, a bit each
     uint64_t default_stack;    ///< bytes
