@@ -75,5 +75,20 @@ extension Integration {
             workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
             recording.expectSame()
         }
+
+        /// Versions from hardware transactions, where there are any; elsewhere that is said.
+        @Test(arguments: Guest.all)
+        func transactions(_ guest: Guest) throws {
+            let workspace = try Workspace()
+            let words = try guest.words(threads: 4, in: workspace)
+            if try workspace.castor("doctor").outputText.contains("RTM works") {
+                let recording = try Recording.make(words, in: workspace, options: ["--transactions"])
+                workspace.expect(recording.outcome.status == 0, "the guest failed: \(recording.outcome)")
+                recording.expectSame()
+            } else {
+                let refused = try workspace.castor(["record", "--transactions", "--"] + words)
+                workspace.expect(refused.status == 1 && refused.errorText.contains("no transactional memory"), "\(refused)")
+            }
+        }
     }
 }
