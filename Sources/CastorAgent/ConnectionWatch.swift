@@ -81,7 +81,7 @@ final class ConnectionWatch: @unchecked Sendable {
     private func look(_ index: UInt32) -> Change? {
         let connection = castor_connection_at(segment.base, index)
         let state = castor_load32(castor_connection_state(connection))
-        guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { return lookAtDatagrams(index, connection, state) }
+        guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_CLOSED else { return lookAtOther(index, connection, state) }
         let tcp = connection.pointee.tcp
         if known[index].map({ isOther($0.tcp, tcp) }) ?? true {
             if let old = known[index]?.slot { gate?.remove(old) }
@@ -101,7 +101,8 @@ final class ConnectionWatch: @unchecked Sendable {
             isEnding: isClosing || ending != CASTOR_ENDING_NOTHING, isClosing: isClosing)
     }
 
-    private func lookAtDatagrams(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>, _ state: UInt32) -> Change? {
+    private func lookAtOther(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>, _ state: UInt32) -> Change? {
+        if state == CASTOR_CONNECTION_ASKED { readOut(connection) }
         guard state == CASTOR_CONNECTION_DATAGRAMS else {
             held.close(index)
             return nil
@@ -110,6 +111,19 @@ final class ConnectionWatch: @unchecked Sendable {
         let isEnding = castor_load32(castor_connection_ending(connection)) != CASTOR_ENDING_NOTHING
         if !isEnding, castor_load32(castor_connection_is_held(connection)) == 0 { hold(index, connection) }
         return Change(index: index, connection: connection, slot: nil, acknowledged: 0, isEnding: isEnding, isClosing: isEnding)
+    }
+
+    /// For a program that has no right to.
+    private func readOut(_ connection: UnsafeMutablePointer<castor_connection>) {
+        let answer = castor_connection_may_end(connection)
+        guard castor_load32(answer) == 0 else { return }
+        var isThere = false
+        if let socket = held.socket(of: connection) {
+            if let tcp = try? ReadOut.run(socket: socket) { (connection.pointee.tcp, isThere) = (tcp, true) }
+            close(socket)
+        }
+        castor_store32(answer, isThere ? 1 : 2)
+        Futex.wake(answer)
     }
 
     private func hold(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) {

@@ -37,10 +37,7 @@ final class HeldOutputs: @unchecked Sendable {
     /// A connection is new: what it sends may be held from now on. False when its socket cannot be had: its calls wait.
     func open(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) -> Bool {
         guard isHolding else { return true }
-        let pid = connection.pointee.pid
-        let process = processes[pid] ?? ProcessSockets(pid)
-        processes[pid] = process
-        guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else {
+        guard let socket = socket(of: connection) else {
             let state = castor_load32(castor_connection_state(connection))
             return state != CASTOR_CONNECTION_OPEN && state != CASTOR_CONNECTION_DATAGRAMS  // closed meanwhile
         }
@@ -50,6 +47,16 @@ final class HeldOutputs: @unchecked Sendable {
         sockets.unlock()
         castor_store32(castor_connection_is_held(connection), 1)
         return true
+    }
+
+    /// A descriptor of our own for it.
+    func socket(of connection: UnsafeMutablePointer<castor_connection>) -> Int32? {
+        let pid = connection.pointee.pid
+        if let socket = processes[pid]?.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
+        // Another process may have the number by now.
+        let process = ProcessSockets(pid)
+        processes[pid] = process
+        return process.socket(connection.pointee.cookie, at: connection.pointee.descriptor)
     }
 
     /// Whether a ring has outputs of which nobody was told.

@@ -19,7 +19,8 @@ enum Connections {
             let c = at(object &+ i)
             let state = castor_load32(castor_connection_state(c))
             if state == CASTOR_CONNECTION_FREE { return nil }
-            if state != CASTOR_CONNECTION_CLAIMED, state != CASTOR_CONNECTION_GONE, c.pointee.object == object,
+            let isOne = isLive(c) || state == CASTOR_CONNECTION_CLOSED
+            if isOne, c.pointee.object == object,
                 c.pointee.pid == process.pointee.pid
             {
                 return c
@@ -82,8 +83,9 @@ enum Connections {
         let isReused = option(fd, 1, 2)  // SO_REUSEADDR, which leaving repair mode clears
         // Before the program has the descriptor: later the mode would be in other threads' way.
         guard set(fd, 6, TCP.repair, 1) == 0 else {
-            tellOnce(1, "castor: without CAP_NET_ADMIN a standby cannot go on with TCP connections")
-            return false
+            let isThere = askAgent(fd, d)
+            if isReused == 1 { _ = set(fd, 1, 2, 1) }
+            return isThere
         }
         var state: UInt8
         repeat {
@@ -97,9 +99,31 @@ enum Connections {
         return true
     }
 
+    /// A program that has given its rights up has its agent do it, who has the socket for a moment.
+    @_noLocks private static func askAgent(_ fd: UInt64, _ d: UnsafeMutablePointer<castor_tcp>) -> Bool {
+        guard castor_load32(castor_segment_committing(segment)) != 0, let c = claim(UInt32(truncatingIfNeeded: fd)) else { return false }
+        c.pointee.pid = process.pointee.pid
+        c.pointee.descriptor = UInt32(truncatingIfNeeded: fd)
+        c.pointee.cookie = cookie(fd)
+        c.pointee.may_end = 0
+        castor_store32(castor_connection_state(c), CASTOR_CONNECTION_ASKED)
+        let answer = castor_connection_may_end(c)
+        repeat {
+            changed(c)
+            failStop()
+            sleepOn(address(answer), 0, milliseconds: 50)
+        } while castor_load32(answer) == 0 && castor_load32(castor_segment_committing(segment)) != 0
+        let isThere = castor_load32(answer) == 1
+        if isThere { d.pointee = c.pointee.tcp }
+        castor_store32(castor_connection_state(c), CASTOR_CONNECTION_GONE)
+        if !isThere { tellOnce(1, "castor: without CAP_NET_ADMIN a standby cannot go on with TCP connections") }
+        return isThere
+    }
+
     /// Before a call that connects.
     @inline(never) @_noLocks static func makes(_ f: Frame) {
-        if isStream(f.pointee.a0) { tellOnce(2, "castor: TCP connections that the program makes to others end when a standby takes over") }
+        let family = f.pointee.a1 == 0 ? 0 : halves(f.pointee.a1)[0] & 0xffff
+        if family == 2 || family == 10, isStream(f.pointee.a0) { tellOnce(2, "castor: TCP connections that the program makes to others end when a standby takes over") }
     }
 
     @_noLocks private static func tellOnce(_ bit: UInt32, _ text: StaticString) {

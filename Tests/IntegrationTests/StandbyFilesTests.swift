@@ -90,7 +90,7 @@ extension Integration {
 
             let service = try ProtectedService(
                 workspace, ["redis-server", "--bind", Hosts.service, "--port", "\(ProtectedService.port)"] + words,
-                options: ["--files", workspace("database")])
+                files: workspace("database"))
             let client = try service.load("redis", connections: 20, answers: 6000)
             _ = try client.line(containing: "3000")
             try service.dies(death)

@@ -16,27 +16,18 @@ final class ProtectedService {
     let replica: Child
     static let port = 7000
 
-    /// Returns when the server listens, protected. `files`: a directory that the replica has a copy of its own of. `options`: the primary's.
-    init(
-        _ workspace: Workspace, _ server: [String], files: String? = nil, options: [String] = [], hasLease: Bool = false,
-        isUDP: Bool = false
-    ) throws {
+    /// Returns when the server listens, protected. `files`: a directory that the replica gets a copy of.
+    init(_ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false, isUDP: Bool = false) throws {
         self.workspace = workspace
         hosts = try Hosts(hasStore: hasLease)
         store = hasLease ? try LeaseStore(hosts, workspace) : nil
-        var wrapper = Hosts.on(hosts.replica)
-        if let files {
-            _ = try Child(["cp", "-a", files, "\(files)-copy"]).wait()
-            let bind = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""
-            wrapper += ["unshare", "-m", "sh", "-c", bind, "\(files)-copy", files]
-        }
         let common = ["--insecure", "--ip", "\(Hosts.service)/24"] + (store.map { ["--lease", $0.address, "--lease-time", "1000"] } ?? [])
         replica = try workspace.startCastor(
             ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice] + common
-                + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: wrapper)
+                + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: Hosts.on(hosts.replica))
         primary = try workspace.startCastor(
             ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
-                + options + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
+                + (files.map { ["--files", $0] } ?? []) + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
         _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
         try hosts.awaitListener(port: ProtectedService.port, isUDP: isUDP)
     }
@@ -228,7 +219,13 @@ extension Integration {
 
         /// Files by sendfile, edge-triggered.
         @Test(arguments: deaths)
-        func nginx(_ number: Int, _ death: Death) throws {
+        func nginx(_ number: Int, _ death: Death) throws { try nginxDies("master_process off", number, death) }
+
+        /// A master and two workers, which have given up root's rights when they accept.
+        @Test(arguments: deaths)
+        func nginxWithWorkers(_ number: Int, _ death: Death) throws { try nginxDies("worker_processes 2", number, death) }
+
+        private func nginxDies(_ processes: String, _ number: Int, _ death: Death) throws {
             let workspace = try Workspace()
             var random = Random("nginx dies \(number) \(death)")
             try workspace.makeDirectory("www")
@@ -241,7 +238,7 @@ extension Integration {
                 "nginx.conf",
                 Data(
                     """
-                    daemon off; master_process off; pid \(workspace.path)/work/pid; error_log stderr;
+                    daemon off; \(processes); pid \(workspace.path)/work/pid; error_log stderr;
                     events { worker_connections 256; }
                     http {
                         access_log off; sendfile on; keepalive_requests 1000000; client_body_temp_path \(workspace.path)/work/a;

@@ -23,6 +23,8 @@ enum : uint32_t {
     CASTOR_CONNECTION_GONE = 4,
     /// Recording: a socket of UDP, which is here because what it sends is held.
     CASTOR_CONNECTION_DATAGRAMS = 5,
+    /// Recording: none yet. The program may not read it out of the kernel; the agent is to, and then says so in `may_end`.
+    CASTOR_CONNECTION_ASKED = 6,
 };
 
 /// What the program is about to end: what it sends, or all of it.
