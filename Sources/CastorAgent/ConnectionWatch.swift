@@ -11,6 +11,8 @@ final class ConnectionWatch: @unchecked Sendable {
     struct Change {
         fileprivate let index: UInt32
         fileprivate let connection: UnsafeMutablePointer<castor_connection>
+        /// Another connection may have the place by the time that this is done.
+        fileprivate let cookie: UInt64
         fileprivate let slot: EgressGate.Slot?
         fileprivate let acknowledged: UInt32
         fileprivate let isEnding: Bool
@@ -78,6 +80,19 @@ final class ConnectionWatch: @unchecked Sendable {
         return changes
     }
 
+    /// A process was killed: its connections end when what it sent has gone.
+    func closeAll(of pid: UInt32) {
+        let words = castor_connections_changed(segment.base)
+        for index in 0..<CASTOR_CONNECTIONS {
+            let connection = castor_connection_at(segment.base, index)
+            let state = castor_load32(castor_connection_state(connection))
+            guard connection.pointee.pid == pid, state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_DATAGRAMS else { continue }
+            castor_store32(
+                castor_connection_state(connection), state == CASTOR_CONNECTION_OPEN ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
+            _ = castor_fetch_or32(words + Int(index / 32), 1 << (index % 32))
+        }
+    }
+
     private func look(_ index: UInt32) -> Change? {
         let connection = castor_connection_at(segment.base, index)
         let state = castor_load32(castor_connection_state(connection))
@@ -97,7 +112,7 @@ final class ConnectionWatch: @unchecked Sendable {
         let isClosing = ending == CASTOR_ENDING_CONNECTION || state == CASTOR_CONNECTION_CLOSED
         if isClosing { acknowledged &+= ConnectionWatch.everything }
         return Change(
-            index: index, connection: connection, slot: known[index]?.slot, acknowledged: acknowledged,
+            index: index, connection: connection, cookie: connection.pointee.cookie, slot: known[index]?.slot, acknowledged: acknowledged,
             isEnding: isClosing || ending != CASTOR_ENDING_NOTHING, isClosing: isClosing)
     }
 
@@ -110,19 +125,20 @@ final class ConnectionWatch: @unchecked Sendable {
         if let old = known.removeValue(forKey: index)?.slot { gate?.remove(old) }
         let isEnding = castor_load32(castor_connection_ending(connection)) != CASTOR_ENDING_NOTHING
         if !isEnding, castor_load32(castor_connection_is_held(connection)) == 0 { hold(index, connection) }
-        return Change(index: index, connection: connection, slot: nil, acknowledged: 0, isEnding: isEnding, isClosing: isEnding)
+        return Change(
+            index: index, connection: connection, cookie: connection.pointee.cookie, slot: nil, acknowledged: 0, isEnding: isEnding, isClosing: isEnding)
     }
 
     /// For a program that has no right to.
     private func readOut(_ connection: UnsafeMutablePointer<castor_connection>) {
         let answer = castor_connection_may_end(connection)
-        guard castor_load32(answer) == 0 else { return }
+        guard castor_load32(answer) < CASTOR_READ_OUT else { return }
         var isThere = false
         if let socket = held.socket(of: connection) {
             if let tcp = try? ReadOut.run(socket: socket) { (connection.pointee.tcp, isThere) = (tcp, true) }
             close(socket)
         }
-        castor_store32(answer, isThere ? 1 : 2)
+        castor_store32(answer, isThere ? CASTOR_READ_OUT : CASTOR_NOT_READ_OUT)
         Futex.wake(answer)
     }
 
@@ -150,8 +166,10 @@ final class ConnectionWatch: @unchecked Sendable {
     /// After what the threads have sent has gone: lets those connections end of which nothing is held.
     func end() {
         endings.removeAll { change in
-            guard held.isReleased(change.connection) else { return false }
+            let isSame = change.connection.pointee.cookie == change.cookie
+            guard !isSame || held.isReleased(change.connection) else { return false }
             if let slot = change.slot { gate?.allowEnd(slot, ofOutput: !change.isClosing) }
+            guard isSame else { return true }
             if change.isClosing { held.close(change.index) }
             let word = castor_connection_may_end(change.connection)
             castor_store32(word, 1)

@@ -5,6 +5,8 @@ import Glibc
 
 final class FilesShipment: Sendable {
     let size: UInt64
+    /// So little that it arrives before the other side's patience is over, also over a slow link.
+    private static let piece: UInt64 = 64 << 10
     private let descriptor: Int32
 
     /// nil: the log in `directory` has none.
@@ -31,7 +33,7 @@ final class FilesShipment: Sendable {
 
     /// nil when the archive is not what it was.
     private func piece(at position: UInt64) -> [UInt8]? {
-        let length = Int(min(size - position, UInt64(Frame.logLimit)))
+        let length = Int(min(size - position, FilesShipment.piece))
         let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
             count = max(0, pread(descriptor, buffer.baseAddress, length, off_t(position)))
         }

@@ -118,7 +118,8 @@ final class HeldOutputs: @unchecked Sendable {
     private func send(_ output: castor_held_output, of ring: UInt32) -> Bool {
         let connection = castor_connection_at(segment.base, output.connection)
         let done = begun[ring] ?? 0
-        guard castor_load(castor_connection_released(connection)) == output.position + UInt64(done) else { return false }
+        // A stream's bytes keep their order; datagrams have none.
+        guard output.name > 0 || castor_load(castor_connection_released(connection)) == output.position + UInt64(done) else { return false }
         sockets.lock()
         let socket = socketOf[output.connection]
         sockets.unlock()

@@ -288,6 +288,7 @@ final class RecordAgent {
             try drains[i].appendRow(i)
             try drains[i].appendPending(i)
             note(drains.takeNotes())
+            primary?.watch.closeAll(of: ring.pointee.pid)
             free(i)
         }
     }

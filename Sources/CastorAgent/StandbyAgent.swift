@@ -32,6 +32,12 @@ final class StandbyAgent {
     private var ended: Set<UInt32> = []
     /// By stream whose last event is that it executed a program: that one's stream, which shows that it did.
     private var executed: [UInt32: UInt32] = [:]
+    /// By stream whose last event is that it executed a program that is not recorded: when that came.
+    private var left: [UInt32: Milliseconds] = [:]
+    /// Longer than the primary's agent leaves an event in its ring: one that failed would have been followed by another.
+    private static let patience: Milliseconds = 1500
+    /// By process that has executed a program: streams from this one on are the new program's.
+    private var replaced: [UInt32: UInt32] = [:]
     /// Where the log comes from; nil: somebody else writes its file.
     private let node: ReplicaNode?
     /// By stream: the ring that it is fed into; of one that has ended, its events.
@@ -172,7 +178,9 @@ final class StandbyAgent {
                         throw LogError.invalid("shard \(entry.shard) in the log")
                     }
                     polls.see(entry, run.stream, segment)
-                    executed[run.stream] = entry.kind == CASTOR_EV_EXEC && entry.flags & CASTOR_UNRECORDED == 0 ? UInt32(entry.value) : nil
+                    let isExec = entry.kind == CASTOR_EV_EXEC, isRecorded = entry.flags & CASTOR_UNRECORDED == 0
+                    executed[run.stream] = isExec && isRecorded ? UInt32(entry.value) : nil
+                    left[run.stream] = isExec && !isRecorded ? now() : nil
                     queue.append(&entry, payload)
                 }
                 queues[run.stream] = queue
@@ -195,7 +203,7 @@ final class StandbyAgent {
                 let stream = ring.pointee.stream
                 rings[stream] = i
                 moved += queues[stream]?.feed(ring) ?? 0
-                if saidEnded || hasExecuted(stream), queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
+                if saidEnded || hasExecuted(stream, ring.pointee.pid), queues[stream]?.ready ?? 0 == 0, !ended.contains(stream),
                     (queues[stream] ?? StreamQueue()).feedEnd(ring)
                 {
                     ended.insert(stream)
@@ -208,9 +216,15 @@ final class StandbyAgent {
     }
 
     /// Whether the stream ends because its process is another program now, of which there is something to replay.
-    private func hasExecuted(_ stream: UInt32) -> Bool {
-        guard let next = executed[stream], queues[stream]?.unplaced ?? 0 == 0 else { return false }
-        return queues[next]?.placedEvents ?? 0 > 0
+    private func hasExecuted(_ stream: UInt32, _ process: UInt32) -> Bool {
+        guard queues[stream]?.unplaced ?? 0 == 0 else { return false }
+        if let time = left[stream] { return now() - time >= StandbyAgent.patience }
+        if let next = executed[stream], queues[next]?.placedEvents ?? 0 > 0 {
+            replaced[process] = next
+            return true
+        }
+        // The process's other threads are gone, too.
+        return replaced[process].map { stream < $0 } ?? false
     }
 
     // MARK: - Going live

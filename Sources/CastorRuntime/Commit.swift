@@ -50,10 +50,13 @@ enum Disturbance {
     let ended = Connections.ends(f)
     ring.pointee.waiting = CASTOR_WAIT_COMMIT
     ring.awaitAcknowledgement(of: ring.pointee.tail)
+    Connections.beginWriting(f)
     HeldOutputs.awaitRelease(before: f)
     if let ended { awaitGate(ended) }
     ring.pointee.waiting = CASTOR_RUNNING
-    return ring.makeRoom()
+    if ring.makeRoom() { return true }
+    if f.pointee.flags & Mark.writes != 0 { Connections.endWriting(f) }
+    return false
 }
 
 /// A standby makes a vfork child only when it knows what became of the parent's call, which is after the child's exec: who waited for it

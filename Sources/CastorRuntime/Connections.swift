@@ -108,12 +108,12 @@ enum Connections {
         c.pointee.may_end = 0
         castor_store32(castor_connection_state(c), CASTOR_CONNECTION_ASKED)
         let answer = castor_connection_may_end(c)
-        repeat {
+        while case let seen = castor_load32(answer), seen < CASTOR_READ_OUT, castor_load32(castor_segment_committing(segment)) != 0 {
             changed(c)
             failStop()
-            sleepOn(address(answer), 0, milliseconds: 50)
-        } while castor_load32(answer) == 0 && castor_load32(castor_segment_committing(segment)) != 0
-        let isThere = castor_load32(answer) == 1
+            sleepOn(address(answer), seen, milliseconds: 50)
+        }
+        let isThere = castor_load32(answer) == CASTOR_READ_OUT
         if isThere { d.pointee = c.pointee.tcp }
         castor_store32(castor_connection_state(c), CASTOR_CONNECTION_GONE)
         if !isThere { tellOnce(1, "castor: without CAP_NET_ADMIN a standby cannot go on with TCP connections") }
@@ -139,9 +139,10 @@ enum Connections {
         changed(c)
     }
 
-    /// A socket, if it is one of UDP: the agent is to have it, too.
-    @inline(never) @_noLocks static func openDatagrams(_ fd: UInt64) {
-        guard option(fd, 1, 38) == 17, let c = enter(fd) else { return }  // SO_PROTOCOL: UDP
+    /// After a call that has made a socket: if it is one of UDP, the agent is to have it, too.
+    @inline(never) @_noLocks static func openDatagrams(_ f: Frame) {
+        let fd = UInt64(bitPattern: f.pointee.result)
+        guard f.pointee.result >= 0, f.pointee.a0 == 2 || f.pointee.a0 == 10, option(fd, 1, 38) == 17, let c = enter(fd) else { return }
         castor_store32(castor_connection_state(c), CASTOR_CONNECTION_DATAGRAMS)
         changed(c)
     }
@@ -157,6 +158,7 @@ enum Connections {
         c.pointee.ending = 0
         c.pointee.may_end = 0
         c.pointee.epoll = 0
+        c.pointee.writers = 0
         c.pointee.consumed = 0
         c.pointee.produced = 0
         c.pointee.skip = 0
@@ -178,27 +180,51 @@ enum Connections {
     /// After a call that may have made another descriptor of a connection, or closed one.
     @_noLocks static func follow(_ row: Row, _ f: Frame) {
         if f.pointee.result < 0 { return }
-        if f.pointee.nr == UInt64(SYS_epoll_ctl) { return watch(f) }
+        switch Int32(truncatingIfNeeded: f.pointee.nr) {
+        case SYS_epoll_ctl: return unwatch(f)
+        case SYS_socket: return openDatagrams(f)
+        case SYS_close_range: return forEach(inRangeOf: f) { closed($0) }
+        default: break
+        }
         switch row.pointee.descriptors {
         case CASTOR_FD_DUPS: refer(f)
         case CASTOR_FD_FCNTL where f.pointee.a1 == 0 || f.pointee.a1 == 1030: refer(f)
         case CASTOR_FD_CLOSES:
-            guard let c = find(f.pointee.a0), isLive(c), castor_fetch_add32(castor_connection_references(c), UInt32.max) == 1
-            else { return }
-            let isStream = castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
-            castor_store32(castor_connection_state(c), isStream ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
-            changed(c)
+            if let c = find(f.pointee.a0) { closed(c) }
         default: break
         }
     }
-    @_noLocks private static func watch(_ f: Frame) {
-        guard Descriptors.kind(f.pointee.a2) == DescriptorKind.network, let c = find(f.pointee.a2) else { return }
-        let epoll = UInt32(truncatingIfNeeded: f.pointee.a0) &+ 1
-        switch f.pointee.a1 & 0xffff_ffff {
-        case 1: c.pointee.epoll = c.pointee.epoll == 0 ? epoll : CASTOR_EPOLLS  // EPOLL_CTL_ADD
-        case 2: c.pointee.epoll = c.pointee.epoll == epoll ? 0 : c.pointee.epoll  // EPOLL_CTL_DEL
-        default: break
+    /// One descriptor less.
+    @_noLocks private static func closed(_ c: Connection) {
+        guard isLive(c), castor_fetch_add32(castor_connection_references(c), UInt32.max) == 1 else { return }
+        let isStream = castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
+        castor_store32(castor_connection_state(c), isStream ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
+        changed(c)
+    }
+    /// Of this process's, those whose first descriptor a close_range closes.
+    @_noLocks private static func forEach(inRangeOf f: Frame, _ body: (Connection) -> Void) {
+        if f.pointee.a2 & 4 != 0 { return }  // CLOSE_RANGE_CLOEXEC
+        var i: UInt32 = 0
+        while i < CASTOR_CONNECTIONS {
+            let c = at(i)
+            let descriptor = UInt64(c.pointee.descriptor)
+            if isLive(c), c.pointee.pid == process.pointee.pid, descriptor >= f.pointee.a0 & 0xffff_ffff, descriptor <= f.pointee.a1 & 0xffff_ffff {
+                body(c)
+            }
+            i &+= 1
         }
+    }
+    /// Before an epoll_ctl: another thread may close the connection as soon as it is in the set. When the call fails, so does the one that
+    /// takes it out.
+    @inline(never) @_noLocks static func watch(_ f: Frame) {
+        guard f.pointee.a1 & 0xffff_ffff == 1, Descriptors.kind(f.pointee.a2) == DescriptorKind.network, let c = find(f.pointee.a2) else { return }
+        let epoll = UInt32(truncatingIfNeeded: f.pointee.a0) &+ 1  // EPOLL_CTL_ADD
+        if castor_cas32(castor_connection_epoll(c), 0, epoll) == 0 { castor_store32(castor_connection_epoll(c), CASTOR_EPOLLS) }
+    }
+    @_noLocks private static func unwatch(_ f: Frame) {
+        if isReplaying { watch(f) }
+        guard f.pointee.a1 & 0xffff_ffff == 2, Descriptors.kind(f.pointee.a2) == DescriptorKind.network, let c = find(f.pointee.a2) else { return }
+        _ = castor_cas32(castor_connection_epoll(c), UInt32(truncatingIfNeeded: f.pointee.a0) &+ 1, 0)
     }
     @_noLocks private static func refer(_ f: Frame) {
         if let c = find(UInt64(bitPattern: f.pointee.result)) { _ = castor_fetch_add32(castor_connection_references(c), 1) }
@@ -213,7 +239,13 @@ enum Connections {
         case SYS_shutdown:
             guard f.pointee.a1 & 0xffff_ffff != 0, let c = find(f.pointee.a0) else { return nil }  // SHUT_RD sends nothing
             return end(c, CASTOR_ENDING_OUTPUT)
-        case SYS_close_range, SYS_exit_group: return endAll()
+        case SYS_exit_group: return endAll()
+        case SYS_close_range:
+            var last: Connection?
+            forEach(inRangeOf: f) { c in
+                if castor_load32(castor_connection_references(c)) == 1 { last = end(c, CASTOR_ENDING_CONNECTION) ?? last }
+            }
+            return last
         default: return nil
         }
     }
@@ -259,7 +291,8 @@ enum Connections {
     @inline(never) @_noLocks static func count(_ f: Frame) {
         if f.pointee.result <= 0 || Descriptors.kind(f.pointee.a0) != DescriptorKind.network { return }
         let direction = direction(f)
-        guard direction != .none, let c = find(f.pointee.a0) else { return }
+        guard direction != .none, let c = find(f.pointee.a0), castor_load32(castor_connection_state(c)) != CASTOR_CONNECTION_DATAGRAMS
+        else { return }
         let n = UInt64(f.pointee.result)
         if direction == .written {
             if f.pointee.flags & Mark.held != 0 { return }  // it has been, when its place was
@@ -271,9 +304,43 @@ enum Connections {
         }
     }
 
+    /// A thread is about to send by itself: nothing is held until it has, so that places in the stream remain in their order.
+    @_noLocks static func beginWriting(_ f: Frame) {
+        guard direction(f) == .written, let c = find(f.pointee.a0), castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
+        else { return }
+        let writers = castor_connection_writers(c)
+        var tries = 0
+        while true {
+            let now = castor_load32(writers)
+            if now != CASTOR_HOLDING, castor_cas32(writers, now, now &+ 1) != 0 { break }
+            tries += 1
+            if tries > 100 { kernel(SYS_sched_yield) } else { castor_pause() }
+        }
+        f.pointee.flags |= Mark.writes
+    }
+    @_noLocks static func endWriting(_ f: Frame) {
+        f.pointee.flags &= ~Mark.writes
+        if let c = find(f.pointee.a0) { _ = castor_fetch_add32(castor_connection_writers(c), UInt32.max) }
+    }
+    /// The place in the stream of so many bytes that are held; nil while threads send by themselves.
+    @_noLocks static func takePlace(_ c: Connection, _ length: UInt64) -> UInt64? {
+        let writers = castor_connection_writers(c)
+        while castor_cas32(writers, 0, CASTOR_HOLDING) == 0 {
+            if castor_load32(writers) != CASTOR_HOLDING { return nil }
+            castor_pause()
+        }
+        let place = castor_fetch_add(castor_connection_produced(c), length)
+        castor_store32(writers, 0)
+        return place
+    }
+
     /// On a standby, where the call is not made.
     @inline(never) @_noLocks static func countAgain(_ f: Frame) {
-        if f.pointee.result > 0, direction(f) == .written, let c = find(f.pointee.a0) { retain(f, c) }
+        if f.pointee.result > 0, direction(f) == .written, let c = find(f.pointee.a0),
+            castor_load32(castor_connection_state(c)) != CASTOR_CONNECTION_DATAGRAMS
+        {
+            retain(f, c)
+        }
         count(f)
     }
 

@@ -117,14 +117,21 @@ private let currentDirectory: Int32 = -100
     reader.finish()
     passTurn(entry.shard)
     if isTotal { passTotal() }
-    if ring.peek().pointee.kind != CASTOR_EV_END {
+    // The log of a dead primary may end here: then it is executed now.
+    let next = ring.peek().pointee.kind
+    if next != CASTOR_EV_END && next != CASTOR_EV_LIVE {
         castor_exec_done(me.pointee.stream)
+        return nil
+    }
+    if next == CASTOR_EV_LIVE, entry.flags & CASTOR_UNRECORDED != 0 {
+        kernel(Int32(truncatingIfNeeded: f.pointee.nr), f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3, f.pointee.a4)
         return nil
     }
     if entry.flags & CASTOR_UNRECORDED != 0 {
         if isMainProcess { waitForOthers(me) }
         park(me)
     }
+    if next != CASTOR_EV_LIVE, castor_load32(liveWord) > 1 { waitForOthers(me) }
     execute(me, f, x, entry)
     return CASTOR_DONE
 }
@@ -142,7 +149,6 @@ private let currentDirectory: Int32 = -100
     _ me: Thread, _ f: Frame, _ x: UnsafeMutablePointer<castor_exec>, _ entry: castor_entry
 ) {
     let ring = me.pointee.ring.unsafelyUnwrapped
-    if castor_load32(liveWord) > 1 { waitForOthers(me) }
     let environment = castor_exec_environment(
         x, envp(f), UInt32(truncatingIfNeeded: entry.value), me.pointee.stream, UInt32(me.pointee.borrowing))
     kernel(SYS_fcntl, UInt64(process.pointee.segment_fd), 2, 0)

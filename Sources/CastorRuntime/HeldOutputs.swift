@@ -38,9 +38,9 @@ enum HeldOutputs {
         let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index) &+ at
         guard data.copy(length, to: start) else { return false }
         if name.length > 0, !SentData.piece(at: name.at, length: name.length).copy(name.length, to: start &+ length) { return false }
+        guard let place = Connections.takePlace(c, length) else { return false }
         castor_output_queue_slot(queue, queue.pointee.added).pointee = castor_held_output(
-            connection: Connections.index(c), length: UInt32(length), line: 0,
-            position: castor_fetch_add(castor_connection_produced(c), length), at: UInt32(at), name: UInt32(name.length))
+            connection: Connections.index(c), length: UInt32(length), line: 0, position: place, at: UInt32(at), name: UInt32(name.length))
         _ = castor_fetch_add(castor_connection_writes(c), 1)
         f.pointee.result = Int64(length)
         f.pointee.flags |= Mark.held
@@ -53,13 +53,10 @@ enum HeldOutputs {
         return c
     }
 
-    /// Of a socket of UDP from its second datagram on. It is not told of errors: its datagram is lost then, as others are.
+    /// Of a socket of UDP that the agent has. It is not told of errors: its datagram is lost then, as others are.
     @_noLocks private static func datagrams(_ f: Frame, _ name: (at: UInt64, length: UInt64)) -> Connection? {
-        guard name.length <= 28 else { return nil }  // struct sockaddr_in6
-        guard let c = Connections.find(f.pointee.a0) else {
-            Connections.openDatagrams(f.pointee.a0)
-            return nil
-        }
+        let flags = f.pointee.nr == UInt64(SYS_sendmsg) ? f.pointee.a2 : f.pointee.a3
+        guard name.length <= 28, flags & 0x8000 == 0, let c = Connections.find(f.pointee.a0) else { return nil }  // sockaddr_in6; MSG_MORE
         let isReady =
             castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_DATAGRAMS && castor_load32(castor_connection_is_held(c)) != 0
             && castor_load32(castor_connection_ending(c)) == CASTOR_ENDING_NOTHING

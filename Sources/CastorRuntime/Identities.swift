@@ -9,10 +9,19 @@ import CTSXShim
 enum Identities {
     // MARK: - The table
 
-    /// Replay on a standby: a thread has begun. The newest stand for ids that were given twice.
+    /// A thread has begun, on a standby or after it went live. The newest stand for ids that were given twice; those of threads that are still
+    /// there are kept.
     @_noLocks static func note(recorded: UInt32, real: UInt32) {
-        let place = castor_fetch_add32(castor_segment_identities_noted(segment), 1) % CASTOR_IDENTITIES
-        castor_store(castor_identity_at(segment, place), UInt64(recorded) << 32 | UInt64(real))
+        var place: UInt32
+        var tries = 0
+        repeat {
+            place = castor_fetch_add32(castor_segment_identities_noted(segment), 1)
+            tries += 1
+        } while place >= CASTOR_IDENTITIES && tries < 1000 && isThere(castor_load(castor_identity_at(segment, place % CASTOR_IDENTITIES)))
+        castor_store(castor_identity_at(segment, place % CASTOR_IDENTITIES), UInt64(recorded) << 32 | UInt64(real))
+    }
+    @_noLocks private static func isThere(_ pair: UInt64) -> Bool {
+        pair != 0 && kernel(SYS_tkill, pair & 0xffff_ffff, 0) != Errno.noSuchProcess
     }
 
     @_noLocks static func real(_ recorded: UInt64) -> UInt64 { find(recorded, shift: 32).map { $0 & 0xffff_ffff } ?? recorded }
@@ -55,11 +64,14 @@ enum Identities {
     }
 
     /// Before the call is made. The arguments are put back by `leave`, before the event is written.
-    @inline(never) @_noLocks static func enter(_ f: Frame) {
-        let ids = Arguments(of: f)
+    /// `isLibcsOwn`: the library knows its threads by the ids that this kernel has given; only the calling thread's it asks for.
+    @inline(never) @_noLocks static func enter(_ f: Frame, isLibcsOwn: Bool) {
+        var ids = Arguments(of: f)
         if !ids.isAny { return }
         scratch(f)[0] = f.pointee.a0
         scratch(f)[1] = f.pointee.a1
+        let own = UInt64(castor_me().pointee.tid)
+        if f.pointee.nr == UInt64(SYS_tgkill), isLibcsOwn, f.pointee.a1 & 0xffff_ffff != recorded(own) { ids.second = false }
         if ids.first { f.pointee.a0 = real(f.pointee.a0 & 0xffff_ffff) }
         if ids.second { f.pointee.a1 = real(f.pointee.a1 & 0xffff_ffff) }
         if ids.isGroup { f.pointee.a0 = group(f.pointee.a0) }
@@ -107,7 +119,9 @@ enum Identities {
         }
         id = real(id)
         var tries = 0
-        while tries < 1000, kernel(SYS_wait4, id, 0, 1, 0) == 0 {  // WNOHANG
+        while tries < 2000, kernel(SYS_wait4, id, 0, 1, 0) == 0 {  // WNOHANG
+            // It has no more events: it was killed, or executed what is not recorded.
+            if tries == 200 { kernel(SYS_kill, id, 9) }
             sleepOn(address(castor_segment_identities_noted(segment)), castor_load32(castor_segment_identities_noted(segment)), milliseconds: 1)
             tries += 1
         }

@@ -41,7 +41,7 @@ private let flagReset: UInt64 = 0x8000_0000
         if signal != sigsys {
             var ours = wanted
             ours.mask &= ~sigsysBit
-            if signal == childSignal, isReplaying { ours.flags |= flagDiscardChildren }
+            if signal == childSignal, isReplaying, !isStandby { ours.flags |= flagDiscardChildren }
             if wanted.handler > 1 || (wanted.handler == 0 && isFault(signal)) {
                 ours.handler = castor_signal_entry_address()
                 ours.flags = (ours.flags | flagInfo | flagRestorer) & ~flagReset  // castor_signal_entry resets it

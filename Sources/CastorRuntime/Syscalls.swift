@@ -17,6 +17,8 @@ enum Mark {
     static let usual: UInt32 = 16
     /// Not made: what it sends is held (HeldOutputs.swift).
     static let held: UInt32 = 32
+    /// It sends by itself over a connection of which outputs may be held.
+    static let writes: UInt32 = 64
 }
 
 @c @implementation @_noLocks
@@ -218,7 +220,8 @@ func castor_syscall_exit(_ f: Frame) {
         if f.pointee.flags & Mark.held != 0 { HeldOutputs.publish(ring) }
         return CASTOR_DONE
     }
-    if me.pointee.disturbed & Disturbance.identities != 0 { Identities.enter(f) }
+    if me.pointee.disturbed & Disturbance.identities != 0 { Identities.enter(f, isLibcsOwn: isLibcsOwn(f)) }
+    if me.pointee.disturbed & Disturbance.commit != 0, me.pointee.borrowing == 0, f.pointee.nr == UInt64(SYS_epoll_ctl) { Connections.watch(f) }
     ring.pointee.waiting = CASTOR_IN_CALL
     return CASTOR_EXECUTE
 }
@@ -298,6 +301,7 @@ func castor_syscall_exit(_ f: Frame) {
     if changes { Descriptors.apply(row, f) }
     if keepsConnections {
         Connections.count(f)
+        if f.pointee.flags & Mark.writes != 0 { Connections.endWriting(f) }
         Connections.follow(row, f)
         if isConnection { Connections.open(f) }
     }

@@ -65,6 +65,8 @@ import CTSXShim
     if isRecording {
         me.pointee.ring = ring
         me.pointee.disturbed = Disturbance.ofNewThread()
+        // An older one of the number may be there.
+        if me.pointee.disturbed & Disturbance.identities != 0 { Identities.note(recorded: me.pointee.tid, real: me.pointee.tid) }
         recordStart(me, ring, parent: parent, routine, image)
     } else {
         me.pointee.ring = ring

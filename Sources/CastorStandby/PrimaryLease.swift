@@ -57,11 +57,8 @@ extension PrimaryMachine {
     private mutating func granted(_ record: LeaseRecord, _ sent: Milliseconds) {
         guard record.holder == id else { return }
         saidUnreachable = false
-        if record.hasEnded {
-            // Nobody takes over any more: the address is this machine's, whatever runs there next.
-            actions.append(.gate(openUntil: .max))
-            return stop("the program has ended")
-        }
+        // The gate remains shut: a new run of the program may begin on another node at once.
+        if record.hasEnded { return stop("the program has ended") }
         if record.epoch == epoch + 1, let pending {
             epoch = record.epoch
             adopt(pending)

@@ -53,6 +53,8 @@ struct PrivateFiles {
     }
     private static func removeTree(_ path: String) {
         if unlink(path) == 0 || errno == ENOENT { return }
+        // Only of a directory: it may be one that not even its owner writes to.
+        chmod(path, 0o700)
         for name in LogStore.names(in: path) { removeTree("\(path)/\(name)") }
         rmdir(path)
     }

@@ -322,7 +322,7 @@ import Testing
         #expect(primary.does(.tick, after: 10) == [.send(.ended(length: 100), epoch: 2, 1), release])
         let actions = primary.does(
             .lease(.granted(LeaseRecord(epoch: 2, holder: 1, members: [5], hasEnded: true), sent: primary.now)))
-        #expect(actions == [.gate(openUntil: .max), .disconnect(1), .stop("the program has ended")])
+        #expect(actions == [.disconnect(1), .stop("the program has ended")])
     }
 
     @Test func programIsGivenAway() {

@@ -74,7 +74,7 @@ final class Simulator {
         queue.push(20_000, .clientRetry)
         queue.push(schedule.healed, .heal)
         while violation == nil, let (time, event) = queue.pop() {
-            now = time
+            now = max(now, time)  // what was due while a node slept comes late
             if now > schedule.end || client.isContent { break }
             steps += 1
             take(event)

@@ -23,14 +23,18 @@ enum : uint32_t {
     CASTOR_CONNECTION_GONE = 4,
     /// Recording: a socket of UDP, which is here because what it sends is held.
     CASTOR_CONNECTION_DATAGRAMS = 5,
-    /// Recording: none yet. The program may not read it out of the kernel; the agent is to, and then says so in `may_end`.
+    /// Recording: none yet. The program may not read it out of the kernel; the agent is to. `may_end` is CASTOR_READ_OUT then, or another number above 1.
     CASTOR_CONNECTION_ASKED = 6,
 };
+
+#define CASTOR_READ_OUT 2u
+#define CASTOR_NOT_READ_OUT 3u
 
 /// What the program is about to end: what it sends, or all of it.
 enum : uint32_t { CASTOR_ENDING_NOTHING = 0, CASTOR_ENDING_OUTPUT = 1, CASTOR_ENDING_CONNECTION = 2 };
 
 #define CASTOR_EPOLLS 0xffffffffu
+#define CASTOR_HOLDING 0x80000000u
 
 /// One of them. The runtime writes it, in recording after the events that it tells of have been published.
 typedef struct castor_connection {
@@ -50,7 +54,7 @@ typedef struct castor_connection {
     uint32_t is_held;          ///< the agent has the socket, too, and sends what is held
     uint32_t is_broken;        ///< the kernel would not send: the program's next call says why
     uint32_t released_waiting; ///< somebody sleeps on the low half of `released`
-    uint32_t pad2;
+    uint32_t writers;          ///< threads that send themselves now; CASTOR_HOLDING: one takes its place for what is held
     uint64_t released;         ///< of `produced`: bytes that the kernel has been given
     uint64_t writes, writes_done; ///< calls whose output was held, and how many of them are over
     uint64_t pad3[3];
