@@ -70,7 +70,7 @@ import Testing
         #expect(offset(\T.all_fed) == 96)
         #expect(offset(\T.agent_sleeping) == 128)
         #expect(offset(\T.turn) == 192)
-        #expect(offset(\T.report) == 256)
+        #expect(offset(\T.report) == 272)
     }
 
     /// gate.S spells these out.

@@ -123,5 +123,7 @@ struct Client {
     /// Answers to requests that were begun after the last failure ended.
     var answersAfterHealing = 0
     var isHealed = false
-    var isContent: Bool { answersAfterHealing >= 3 }
+    /// What has happened is beyond what is promised.
+    var isExcused = false
+    var isContent: Bool { isExcused || answersAfterHealing >= 3 }
 }
