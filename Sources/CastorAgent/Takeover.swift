@@ -38,15 +38,16 @@ struct Takeover: @unchecked Sendable {
     func run() {
         ProcessSockets.allowMany()
         rebuild(sockets(), isClosed: false)
-        gate?.blockEnds(false)
         let closed = (0..<CASTOR_CONNECTIONS).compactMap { index -> Item? in
             let connection = castor_connection_at(segment.base, index)
             guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED else { return nil }
             return Item(index: index, connection: connection, socket: socket(Int32(connection.pointee.tcp.family), 1, 0))
         }
-        if closed.isEmpty { return }
+        if closed.isEmpty { return gate?.blockEnds(false) ?? () }
+        // The kernel's answer to what their clients say is a reset as long as they are not there.
         Thread.start {
             rebuild(closed, isClosed: true)
+            gate?.blockEnds(false)
             for item in closed { close(item.socket) }
         }
     }

@@ -93,8 +93,11 @@ public struct PrimaryMachine: Sendable {
 
     // The log and what waits for it.
     var written: Position = 0
-    /// The last position up to which outputs were released.
+    /// What leads to any output that has left is before this: this primary's, or the last one's, who may have let out all that is here.
     var released: Position = 0
+    /// The last position up to which this primary has released outputs. Of those that wait nothing is known beyond it: a member that
+    /// the last primary had may lack what is here.
+    private var confirmed: Position = 0
     var waiting: [Output] = []
     /// Of `waiting`: those before have been released.
     var firstWaiting = 0
@@ -222,7 +225,7 @@ public struct PrimaryMachine: Sendable {
 
     /// Everything before this is safe.
     private var safe: Position {
-        if members.count < options.replicas, !isDegraded { return released }
+        if members.count < options.replicas, !isDegraded { return confirmed }
         var safe = Position.max
         var found = 0
         for follower in followers where isCounted(follower.id) {
@@ -245,6 +248,7 @@ public struct PrimaryMachine: Sendable {
         }
         guard let last else { return }
         released = max(released, last)
+        confirmed = max(confirmed, last)
         actions.append(.release(upTo: last))
         if firstWaiting == waiting.count {
             hindrance = nil
