@@ -35,7 +35,9 @@ final class ProtectedService {
     static func redis(_ workspace: Workspace, hasLease: Bool = false) throws -> ProtectedService {
         try ProtectedService(
             workspace,
-            ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--dir", workspace.path],
+            ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--maxclients", "12000",
+                "--tcp-backlog", "4096", "--dir", workspace.path,
+            ],
             hasLease: hasLease)
     }
 
@@ -111,10 +113,11 @@ extension Integration {
         }
 
         /// Idle connections are still there long after.
-        @Test func idleConnections() throws {
+        @Test(arguments: Series.isSoak ? [1000, 10_000] : [1000])
+        func idleConnections(_ count: Int) throws {
             let workspace = try Workspace()
             let service = try ProtectedService.redis(workspace)
-            let client = try service.load("redis", connections: 50, answers: 10_000, idle: 1000)
+            let client = try service.load("redis", connections: 50, answers: 10_000, idle: count)
             _ = try client.line(containing: "4000")
             try service.dies(.killed)
             try service.expectAllRight(client)
