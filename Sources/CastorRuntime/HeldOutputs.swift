@@ -1,9 +1,9 @@
 /// Asynchronous release: what a program sends over a TCP connection or in datagrams is kept, and the call returns at once. The agent
 /// sends it when a standby has everything that led to it, the call's own event included.
 ///
-/// Only where nobody can tell the difference: the kernel would have taken all of it by the time that it is sent, and whoever asks it later, by a call that sends or
-/// ends something, waits until nothing is held. So the kernel's word whether a socket can be written to remains true, and where it
-/// would not take everything it is asked (Commit.swift).
+/// Only where nobody can tell the difference: the kernel would have taken all of it by the time that it is sent, and whoever asks it
+/// later, by a call that sends or ends something, waits until nothing is held. So the kernel's word whether a socket can be written to
+/// remains true, and where it would not take everything it is asked (Commit.swift).
 import CTSXGate
 import CTSXShim
 
@@ -38,9 +38,9 @@ enum HeldOutputs {
         let start = segment.pointee.held_bytes_offset &+ CASTOR_HELD_BYTES &* UInt64(index) &+ at
         guard data.copy(length, to: start) else { return false }
         if name.length > 0, !SentData.piece(at: name.at, length: name.length).copy(name.length, to: start &+ length) { return false }
-        guard let place = Connections.takePlace(c, length) else { return false }
+        guard let position = Connections.takePlace(c, length) else { return false }
         castor_output_queue_slot(queue, queue.pointee.added).pointee = castor_held_output(
-            connection: Connections.index(c), length: UInt32(length), line: 0, position: place, at: UInt32(at), name: UInt32(name.length))
+            connection: Connections.index(c), length: UInt32(length), line: 0, position: position, at: UInt32(at), name: UInt32(name.length))
         _ = castor_fetch_add(castor_connection_writes(c), 1)
         f.pointee.result = Int64(length)
         f.pointee.flags |= Mark.held
