@@ -24,6 +24,8 @@ struct Takeover: @unchecked Sendable {
     private let note: (String) -> Void
     /// So long for clients to answer; those that are still there do within a round trip.
     private static let patience = 100
+    /// Of those that were closed, for whom the program does not wait.
+    private static let patienceWithClosed = 1000
     /// Milliseconds that a connection's own clock is set ahead when nobody tells how far it was: ahead is harmless.
     private static let ahead: UInt32 = 10_000
 
@@ -80,7 +82,7 @@ struct Takeover: @unchecked Sendable {
         let asked = items.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, UInt64(CASTOR_RETAINED))) }
         var answers = [Probe.Answer?](repeating: nil, count: items.count)
         do throws(TCPFailure) {
-            answers = try Probe.run(asked, milliseconds: Takeover.patience)
+            answers = try Probe.run(asked, milliseconds: isClosed ? Takeover.patienceWithClosed : Takeover.patience)
         } catch {
             note("clients cannot be asked how far they are: \(error)")
         }

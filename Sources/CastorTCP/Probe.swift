@@ -25,8 +25,8 @@ public enum Probe {
 
     /// Asks all clients, those that do not answer several times, until all have answered or `milliseconds` have passed.
     /// Bytes that the program has read and written, and how many of those last written the client may not have
-    /// acknowledged: `consumed`, `produced`, `retained`. The answers are in the connections' order; nil: none came, or
-    /// it is a connection over IPv6.
+    /// acknowledged: `consumed`, `produced`, `retained`. The answers are in the connections' order; nil: none came, it
+    /// was that nobody is there, or it is a connection over IPv6.
     public static func run(_ connections: [Connection], milliseconds: Int) throws(TCPFailure) -> [Answer?] {
         var answers = [Answer?](repeating: nil, count: connections.count)
         var waiting: [Key: Int] = [:]
@@ -67,8 +67,11 @@ public enum Probe {
         _ segment: ReceivedSegment, _ connections: [Connection], _ waiting: inout [Key: Int], _ answers: inout [Answer?]
     ) {
         let key = Key(peer: segment.peer, ports: UInt32(segment.peerPort) | UInt32(segment.localPort) << 16)
-        guard let index = waiting[key], let answer = answer(segment, to: connections[index]) else { return }
-        answers[index] = answer
+        guard let index = waiting[key] else { return }
+        if !segment.isReset {
+            guard let answer = answer(segment, to: connections[index]) else { return }
+            answers[index] = answer
+        }
         waiting[key] = nil
     }
 

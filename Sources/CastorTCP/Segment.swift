@@ -81,16 +81,17 @@ struct ReceivedSegment {
     /// As it stands in the header.
     let window: UInt16
     let echo: UInt32?
+    /// Nobody is there.
+    let isReset: Bool
 
-    /// nil unless it is an acknowledgement on a connection.
+    /// nil unless it is an acknowledgement on a connection, or a reset.
     init?(_ packet: UnsafeRawBufferPointer) {
         guard packet.count >= 40, packet[9] == UInt8(IPPROTO_TCP) else { return nil }
         let start = Int(packet[0] & 15) * 4
         guard start >= 20, packet.count >= start + 20 else { return nil }
         let tcp = UnsafeRawBufferPointer(rebasing: packet[start...])
-        guard tcp[13] & (Segment.Flags.ack | Segment.Flags.syn | Segment.Flags.rst) == Segment.Flags.ack else {
-            return nil
-        }
+        isReset = tcp[13] & Segment.Flags.rst != 0
+        guard isReset || tcp[13] & (Segment.Flags.ack | Segment.Flags.syn) == Segment.Flags.ack else { return nil }
         peer = packet.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
         peerPort = tcp.loadUnaligned(fromByteOffset: 0, as: UInt16.self)
         localPort = tcp.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
