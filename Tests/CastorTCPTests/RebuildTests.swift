@@ -163,15 +163,20 @@ extension KernelTests {
             let fabricated = try Fabricated(received: 1, sent: 1)
             var nobody = fabricated.server
             nobody.peer_port = UInt16(40001).bigEndian
+            var silent = fabricated.server
+            silent.peer.3 = 99
             let replica = try fabricated.machines.primary.gate()
             replica.blockEnds(true)
             try Rebuild.release(socket: fabricated.client)
             let start = milliseconds()
             let answers = try fabricated.machines.primary.within {
-                try Probe.run([(nobody, 0, 0, 0), (fabricated.server, 0, 0, 0), (nobody, 0, 0, 0)], milliseconds: 60)
+                try Probe.run([(nobody, 0, 0, 0), (fabricated.server, 0, 0, 0), (silent, 0, 0, 0)], milliseconds: 60)
             }
             #expect(answers[0] == nil && answers[1] != nil && answers[2] == nil)
             #expect(milliseconds() - start >= 60)
+            // That nobody is there is an answer, too: it is not waited for in vain.
+            let gone = try fabricated.machines.primary.within { try Probe.run([(nobody, 0, 0, 0)], milliseconds: 600_000) }
+            #expect(gone[0] == nil)
             // It goes on all the same: at the first byte that the client may lack, in small steps.
             let server = try fabricated.machines.primary.tcpSocket()
             defer { close(server) }
