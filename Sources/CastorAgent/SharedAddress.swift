@@ -36,6 +36,18 @@ struct SharedAddress {
         try announce(on: index)
     }
 
+    /// Where only the processes of the last machine have died its kernel may still speak for the address, and lead neighbours back: they
+    /// are told again, for some seconds, by a thread of its own.
+    func announceAgain() {
+        Thread.start {
+            for pause: UInt32 in [50, 150, 300, 500, 1000, 3000] {
+                usleep(pause * 1000)
+                let index = if_nametoindex(device)
+                if index != 0 { try? announce(on: index) }
+            }
+        }
+    }
+
     // MARK: - rtnetlink(7)
 
     private func add(to index: UInt32) throws(Failure) {

@@ -301,7 +301,9 @@ final class StandbyAgent {
 
     private func takeOver() {
         do throws(SharedAddress.Failure) {
-            try SharedAddress(words: CommandLine.arguments)?.take()
+            let address = try SharedAddress(words: CommandLine.arguments)
+            try address?.take()
+            address?.announceAgain()
         } catch {
             if case .text(let text) = error { control.send("note \(text)") }
         }
