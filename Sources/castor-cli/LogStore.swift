@@ -25,7 +25,7 @@ struct LogStore {
 
     /// Makes the empty directory of a new recording of `program` and lets `latest` lead there. Returns its path.
     func create(program: String) throws -> String {
-        try makeDirectories()
+        guard LogStore.makeDirectories(path, mode: 0o700) else { throw failure("cannot make \(path)") }
         let stem = LogStore.stem(of: program)
         var number = (names().compactMap { LogStore.number(of: $0, stem: stem) }.max() ?? -1) + 1
         // Another castor may take the number first.
@@ -56,14 +56,14 @@ struct LogStore {
         return Int(digits)
     }
 
-    private func makeDirectories() throws {
+    /// With all that lead there; false, with errno, when one cannot be made.
+    static func makeDirectories(_ path: String, mode: mode_t) -> Bool {
         var parent = ""
         for part in path.split(separator: "/") {
             parent += "/\(part)"
-            guard mkdir(parent, 0o700) == 0 || errno == EEXIST || access(parent, X_OK) == 0 else {
-                throw failure("cannot make \(parent)")
-            }
+            guard mkdir(parent, mode) == 0 || errno == EEXIST || access(parent, X_OK) == 0 else { return false }
         }
+        return true
     }
 
     /// Best effort: without `latest` a log can still be named.

@@ -28,7 +28,8 @@ struct PrivateFiles {
             try files.unpack(from: log, to: root)
         } catch { throw CommandError.failed("\(error)") }
         for directory in files.directories {
-            guard makeDirectories(directory), PrivateFiles.mount(root + directory, at: directory, flags: .bind) else {
+            // The place may never have been used on this machine.
+            guard LogStore.makeDirectories(directory, mode: 0o755), PrivateFiles.mount(root + directory, at: directory, flags: .bind) else {
                 throw CommandError.failed("cannot put the program's files at \(directory): \(errorText(errno))")
             }
         }
@@ -110,15 +111,5 @@ struct PrivateFiles {
         source.withCString { source in
             target.withCString { RawSystem.call(.mount, Int(bitPattern: source), Int(bitPattern: $0), 0, flags.rawValue) == 0 }
         }
-    }
-
-    /// The place may never have been used on this machine.
-    private func makeDirectories(_ path: String) -> Bool {
-        var parent = ""
-        for part in path.split(separator: "/") {
-            parent += "/\(part)"
-            guard mkdir(parent, 0o755) == 0 || errno == EEXIST || access(parent, X_OK) == 0 else { return false }
-        }
-        return true
     }
 }

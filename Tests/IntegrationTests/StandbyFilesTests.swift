@@ -116,14 +116,14 @@ extension Integration {
             }
         }
 
-        /// Owners, modes and holes; the archive belongs to the log and goes with it.
+        /// Without rights, in a user namespace: both sides write, each to files of its own. The copy belongs to the log and goes with it.
         @Test func ordinaryUser() throws {
             try workspace.makeDirectory("files/inner")
             let program = try workspace.write(
                 "work.py",
                 Data(
                     """
-                    import os, sys, time
+                    import os, sys
                     os.chdir(sys.argv[1])
                     for name in sorted(os.listdir("inner")):
                         with open("inner/" + name, "r+") as file:
