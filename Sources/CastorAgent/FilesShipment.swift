@@ -20,23 +20,23 @@ final class FilesShipment: Sendable {
 
     /// No faster than the other side takes it. `progress` is told how many bytes were sent, and says whether to go on. False when
     /// not everything was sent.
-    func send(over connection: Connection, epoch: UInt64, progress: (UInt64) -> Bool) -> Bool {
+    func send(over connection: Connection, epoch: UInt64, progress: (UInt64) -> Bool) throws(FilesError) -> Bool {
         var position: UInt64 = 0
         while position < size {
-            guard progress(position), let bytes = piece(at: position),
-                connection.send(.files(position: position, bytes: bytes), epoch: epoch), connection.flush()
-            else { return false }
+            guard progress(position) else { return false }
+            let bytes = piece(at: position)
+            if bytes.isEmpty { throw .cut(at: position, of: size) }
+            guard connection.send(.files(position: position, bytes: bytes), epoch: epoch), connection.flush() else { return false }
             position += UInt64(bytes.count)
         }
         return progress(position)
     }
 
-    /// nil when the archive is not what it was.
-    private func piece(at position: UInt64) -> [UInt8]? {
+    /// Empty where the archive cannot be read.
+    private func piece(at position: UInt64) -> [UInt8] {
         let length = Int(min(size - position, FilesShipment.piece))
-        let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
+        return [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
             count = max(0, pread(descriptor, buffer.baseAddress, length, off_t(position)))
         }
-        return bytes.isEmpty ? nil : bytes
     }
 }

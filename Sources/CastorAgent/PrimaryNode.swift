@@ -135,7 +135,10 @@ final class PrimaryNode: @unchecked Sendable {
                 complaints.say(error)
                 note(complaints.last, at: index)
                 // Nothing that goes away by itself.
-                if case Connection.End.tls = error { pause = PrimaryNode.pauseAfterRefusal }
+                switch error {
+                case Connection.End.tls, is FilesError: pause = PrimaryNode.pauseAfterRefusal
+                default: break
+                }
             }
             usleep(UInt32(pause) * 1000)
         }
@@ -148,7 +151,7 @@ final class PrimaryNode: @unchecked Sendable {
     }
 
     /// Returns when this primary has stopped.
-    private func listen(_ connection: Connection, _ index: Int) throws(Connection.End) {
+    private func listen(_ connection: Connection, _ index: Int) throws {
         guard let hello = try greet(connection, index) else { return connection.close() }
         monitor.lock()
         let link = nextLink
@@ -173,13 +176,13 @@ final class PrimaryNode: @unchecked Sendable {
 
     /// The replica's first frame. One that has nothing of the log gets the program's files, beside everything else, before the
     /// machine knows of it. nil when this primary has stopped.
-    private func greet(_ connection: Connection, _ index: Int) throws(Connection.End) -> Frame? {
+    private func greet(_ connection: Connection, _ index: Int) throws -> Frame? {
         while !hasStopped {
             guard let frame = try connection.receive(milliseconds: 1000) else { continue }
             guard let files, case .hello(let hello) = frame.message, hello.position == 0, hello.log == machine.log,
                 hello.agreement == options.agreement
             else { return frame }
-            let isWhole = files.send(over: connection, epoch: currentEpoch) { sent in
+            let isWhole = try files.send(over: connection, epoch: currentEpoch) { sent in
                 note("the program's files are on their way, \(sent >> 20) of \(files.size >> 20) MiB", at: index)
                 return !hasStopped
             }

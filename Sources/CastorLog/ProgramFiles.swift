@@ -64,11 +64,15 @@ public enum FilesError: Error, Equatable, Sendable, CustomStringConvertible {
     case write(errno: Int32)
     /// What tar says itself is on the terminal already.
     case tar(String)
+    /// The archive was changed after it was made.
+    case cut(at: UInt64, of: UInt64)
 
     public var description: String {
         switch self {
         case .write(let code): "the copy of the program's files cannot be written: \(errorText(code))"
         case .tar(let text): "the program's files cannot be copied: \(text)"
+        case .cut(let position, let size):
+            "the program's files cannot be sent: of the \(size) bytes of \(ProgramFiles.archiveName) in the log only \(position) can be read"
         }
     }
 }

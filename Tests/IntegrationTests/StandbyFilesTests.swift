@@ -163,6 +163,33 @@ extension Integration {
             workspace.expect(removed.status == 0 && !FileManager.default.fileExists(atPath: workspace("replica-log")), "\(removed)")
         }
 
+        /// An archive that somebody has cut is not sent, which is said; whole again, it is.
+        @Test func archiveCut() throws {
+            try workspace.makeDirectory("files")
+            try workspace.write("files/large", Data((0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 * $0 >> 8) }))
+            let hosts = try Hosts()
+            let common = ["--insecure", "--silence", "2000"]
+            let primary = try workspace.startCastor(
+                ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--files", workspace("files"), "-o", workspace("log")] + common
+                    + ["--", "sh", "-c", "echo ready; read line; wc -c <'\(workspace("files/large"))'"], input: .pipe, wrapper: Hosts.on(hosts.primary))
+            _ = try primary.line(containing: "ready")
+            let whole = try #require(FileManager.default.contents(atPath: workspace("log/files.tar")))
+            #expect(truncate(workspace("log/files.tar"), 600_000) == 0)
+            let replica = try workspace.startCastor(
+                ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "-o", workspace("replica-log")] + common,
+                wrapper: Hosts.on(hosts.replica))
+            _ = try primary.line(containing: "of the \(whole.count) bytes of files.tar in the log only 600000 can be read", inErrors: true)
+            let archive = try #require(FileHandle(forWritingAtPath: workspace("log/files.tar")))
+            try archive.write(contentsOf: whole)
+            try archive.close()
+            _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
+            primary.closeInput()
+            for (name, child) in [("primary", primary), ("replica", replica)] {
+                let ended = try child.wait()
+                workspace.expect(ended.status == 0 && ended.outputText == "ready\n1000000\n", "the \(name): \(ended)")
+            }
+        }
+
         @Test func errors() throws {
             try workspace.makeDirectory("files")
             try workspace.write("plain", Data())
