@@ -18,9 +18,13 @@ import CTSXShim
 // MARK: - Recording
 
 @inline(__always) @_noLocks func takeVersion(_ shard: UInt32) -> UInt64 {
-    if process.pointee.has_rtm != 0 { return castor_rtm_take(castor_version(segment, shard)) }
-    return castor_fetch_add(castor_version(segment, shard), 1)
+    let word = castor_version(segment, shard)
+    if isAlone { return castor_fetch_add_alone(word, 1) }
+    return process.pointee.has_rtm != 0 ? castor_rtm_take(word) : castor_fetch_add(word, 1)
 }
+
+/// The program has had one thread so far, which would be the one to make another.
+@inline(__always) var isAlone: Bool { segment.pointee.next_stream == 1 }
 
 /// A stamp now and then places the stream in time: see CASTOR_STAMP_EVERY. Versions are the order.
 @inline(__always) @_noLocks func hintOfTime(_ ring: Ring) -> UInt64 {

@@ -169,7 +169,7 @@ func castor_syscall_exit(_ f: Frame) {
     }
     if row.pointee.support == CASTOR_SUPPORT_UNSUPPORTED || row.pointee.name == nil { tellUnsupported(me, f, row) }
     if me.pointee.writing != 0 { Descriptors.leaveOutput(me) }  // its last write was cancelled
-    if row.pointee.replay == CASTOR_REPLAY_OUTPUT, segment.pointee.next_stream > 1 {
+    if row.pointee.replay == CASTOR_REPLAY_OUTPUT, !isAlone {
         let kind = Descriptors.kind(f.pointee.a0)
         if DescriptorKind.isStandard(kind) { Descriptors.enterOutput(me, kind) }
     }

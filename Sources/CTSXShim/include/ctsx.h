@@ -47,6 +47,12 @@ CASTOR_INLINE void castor_store(uint64_t *_Nonnull p, uint64_t v) { __atomic_sto
 CASTOR_INLINE void castor_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 /// Sequentially consistent: a following load of another word is not moved before it.
 CASTOR_INLINE uint64_t castor_fetch_add(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+/// For a word that no other thread writes: one instruction, so that no signal comes in between, and without the lock, which would
+/// wait for all stores before it.
+CASTOR_INLINE uint64_t castor_fetch_add_alone(uint64_t *_Nonnull p, uint64_t v) {
+    __asm__ volatile("xaddq %0, %1" : "+r"(v), "+m"(*p) : : "memory", "cc");
+    return v;
+}
 CASTOR_INLINE uint32_t castor_fetch_add32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint64_t castor_fetch_or(uint64_t *_Nonnull p, uint64_t v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
 CASTOR_INLINE uint32_t castor_fetch_or32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
