@@ -69,7 +69,7 @@ final class Reporter: @unchecked Sendable {
         let hasGate = node?.describe(&report)
         report.isPrivileged = hasGate ?? false
         report.notGuaranteed = options.gaps(
-            gate: address == nil ? .notAskedFor : hasGate.map { $0 ? .present : .missing } ?? .unknown)
+            gate: address == nil ? .notAskedFor : hasGate.map { $0 ? .present : .missing } ?? .unknown, isUrgent: Thread.mayBeUrgent)
         return report
     }
 

@@ -16,6 +16,18 @@ enum Thread {
         precondition(code == 0, "no thread: \(String(cString: strerror(code)))")
         pthread_detach(thread)
     }
+
+    /// Whether threads can be urgent here: this one was for a moment.
+    static let mayBeUrgent: Bool = {
+        guard hasPriority(1, SCHED_RR) else { return false }
+        return hasPriority(0, SCHED_OTHER)
+    }()
+
+    /// This thread, from now on.
+    fileprivate static func hasPriority(_ number: Int32, _ policy: Int32) -> Bool {
+        var priority = sched_param(sched_priority: number)
+        return pthread_setschedparam(pthread_self(), policy, &priority) == 0
+    }
 }
 
 private final class Work: Sendable {
@@ -28,10 +40,7 @@ private final class Work: Sendable {
     }
 
     func run() {
-        if isUrgent {
-            var priority = sched_param(sched_priority: 1)
-            pthread_setschedparam(pthread_self(), SCHED_RR, &priority)
-        }
+        if isUrgent { _ = Thread.hasPriority(1, SCHED_RR) }  // else Reporter has said so
         body()
     }
 }

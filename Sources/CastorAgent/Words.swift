@@ -125,8 +125,10 @@ extension TLSContext {
 extension Reporter {
     /// `castor=PID [status=SOCKET] [metrics=PORT]`. Serves from now on.
     convenience init(words: [String], role: StandbyReport.Role, control: Control) throws {
+        let options = StandbyOptions(words: words)
+        if !Thread.mayBeUrgent { control.send("note \(options.notUrgent)") }
         self.init(
-            role: role, options: StandbyOptions(words: words), directory: words[4],
+            role: role, options: options, directory: words[4],
             pid: words.values("castor").first.flatMap { Int32($0) } ?? getppid(), address: words.pairs("address").first?.0,
             store: words.values("lease").first { $0.contains("/") }, socket: words.values("status").first)
         if let port = words.values("metrics").first { try serveMetrics(port: port) }

@@ -11,7 +11,8 @@ public enum GateState: Sendable {
 }
 
 extension StandbyOptions {
-    public func gaps(gate: GateState) -> [String] {
+    /// `isUrgent`: threads of the link run before everything else.
+    public func gaps(gate: GateState, isUrgent: Bool = true) -> [String] {
         var gaps: [String] = []
         let reason: String? =
             switch gate {
@@ -33,6 +34,12 @@ extension StandbyOptions {
                 "\(reason) the kernel does not enforce the lease: what castor had let out before a primary was stopped may leave when it "
                     + "goes on, and TCP's acknowledgements leave at any time")
         }
+        if !isUrgent { gaps.append(notUrgent) }
         return gaps
+    }
+
+    public var notUrgent: String {
+        "without CAP_SYS_NICE the link waits its turn: on a busy machine a node may be silent for longer than \(agreement.silence) ms and be "
+            + "taken for dead (--silence)"
     }
 }

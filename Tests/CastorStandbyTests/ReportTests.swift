@@ -88,6 +88,7 @@ import Testing
         #expect(options.gaps(gate: .present).isEmpty)
         #expect(options.gaps(gate: .notAskedFor).count == 2 && options.gaps(gate: .missing).count == 2)
         #expect(options.gaps(gate: .unknown).count == 1)
+        #expect(options.gaps(gate: .present, isUrgent: false) == [options.notUrgent])
         options.hasStore = false
         for gate in [GateState.present, .missing] {
             #expect(options.gaps(gate: gate).contains { $0.contains("without --lease") })

@@ -148,6 +148,7 @@ extension Integration {
                 ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--silence", "2000", "--insecure", "-o", workspace("primary-log"),
                     "--files", workspace("files"), "--files", workspace("files/inner"), "--", "python3", program, workspace("files")],
                 input: .pipe, environment: home, wrapper: Hosts.on(hosts.primary) + user)
+            for child in [primary, replica] { _ = try child.line(containing: "without CAP_SYS_NICE the link waits its turn", inErrors: true) }
             _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
             _ = try replica.line(containing: "(\(workspace("files"))) are in \(workspace("replica-log"))/files", inErrors: true)
             primary.closeInput()
