@@ -18,8 +18,10 @@ import CTSXShim
 // MARK: - Recording
 
 @inline(__always) @_noLocks func takeVersion(_ shard: UInt32) -> UInt64 {
+    isAlone ? castor_fetch_add_alone(castor_version(segment, shard), 1) : takeVersion(amongOthers: shard)
+}
+@inline(__always) @_noLocks func takeVersion(amongOthers shard: UInt32) -> UInt64 {
     let word = castor_version(segment, shard)
-    if isAlone { return castor_fetch_add_alone(word, 1) }
     return process.pointee.has_rtm != 0 ? castor_rtm_take(word) : castor_fetch_add(word, 1)
 }
 

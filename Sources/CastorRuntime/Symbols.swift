@@ -8,7 +8,7 @@ func castor_symbol_record(_ id: UInt16, _ object: UInt64, _ result: Int64, _ val
     guard isRecording, let ring = castor_me().pointee.ring else { return }
     let at = shard(ofSymbol: id, object)
     guard ring.makeRoom(small: 16 &+ (result != 0 ? 8 : 0) &+ (value != 0 ? 8 : 0)) else { return }
-    let version = ordered != 0 ? takeVersion(at) : 0
+    let version = ordered != 0 ? takeVersion(amongOthers: at) : 0  // a program with one thread has no such events
     if !ring.stampIsDue, version >> 32 == 0 {
         return castor_pack(
             ring, CASTOR_SMALL_SYMBOL | id, ordered != 0 ? at : CASTOR_NO_SHARD, version, object, UInt64(bitPattern: result), 0, value)

@@ -28,6 +28,7 @@ extension RuntimeTests {
             let segment = TestSegment()
             let threads = 4
             let each = 5000
+            segment.header.pointee.next_stream = UInt32(threads) + 1
             let taken = UnsafeMutablePointer<UInt64>.allocate(capacity: threads * each)
             defer { taken.deallocate() }
             let workers = (0..<threads).map { t in
@@ -41,6 +42,16 @@ extension RuntimeTests {
                 #expect(zip(own, own.dropFirst()).allSatisfy(<))
             }
             #expect(segment.version(50) == UInt64(threads * each))
+        }
+
+        /// Before the second stream begins and after it the versions are of one row.
+        @Test func versionsOfOneThreadAreDense() {
+            let segment = TestSegment()
+            segment.header.pointee.next_stream = 1
+            let alone = (0..<100).map { _ in takeVersion(50) }
+            segment.header.pointee.next_stream = 2
+            #expect(alone + (0..<100).map { _ in takeVersion(50) } == (0..<200).map { UInt64($0) })
+            #expect(segment.version(50) == 200)
         }
 
         @Test func aTurnIsWaitedForAndWakesTheRightThread() {

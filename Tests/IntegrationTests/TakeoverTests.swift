@@ -16,18 +16,22 @@ final class ProtectedService {
     let replica: Child
     static let port = 7000
 
-    /// Returns when the server listens, protected. `files`: a directory that the replica gets a copy of.
-    init(_ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false, isUDP: Bool = false) throws {
+    /// Returns when the server listens, protected. `files`: a directory that the replica gets a copy of. `hasOwnIDs`: both machines count
+    /// processes from 1, as containers do, castor being the first.
+    init(
+        _ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false, isUDP: Bool = false, hasOwnIDs: Bool = false
+    ) throws {
         self.workspace = workspace
         hosts = try Hosts(hasStore: hasLease)
         store = hasLease ? try LeaseStore(hosts, workspace) : nil
         let common = ["--insecure", "--ip", "\(Hosts.service)/24"] + (store.map { ["--lease", $0.address, "--lease-time", "1000"] } ?? [])
+        let container = hasOwnIDs ? ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] : []
         replica = try workspace.startCastor(
             ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice] + common
-                + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: Hosts.on(hosts.replica))
+                + (hasLease ? [] : ["--automatic"]) + ["-o", workspace("replica-log")], wrapper: Hosts.on(hosts.replica) + container)
         primary = try workspace.startCastor(
             ["ft", "primary", "--replica", "\(Hosts.replicaAddress):7070", "--dev", Hosts.primaryDevice] + common
-                + (files.map { ["--files", $0] } ?? []) + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary))
+                + (files.map { ["--files", $0] } ?? []) + ["-o", workspace("primary-log"), "--"] + server, wrapper: Hosts.on(hosts.primary) + container)
         _ = try primary.line(containing: "protected by 1 of 1", inErrors: true)
         try hosts.awaitListener(port: ProtectedService.port, isUDP: isUDP)
     }
@@ -169,11 +173,17 @@ extension Integration {
 
         /// A process with a child, threads, programs that it starts, and ids that this machine's kernel has not given.
         @Test(arguments: deaths)
-        func processes(_ number: Int, _ death: Death) throws {
+        func processes(_ number: Int, _ death: Death) throws { try familyDies(number, death, hasOwnIDs: false) }
+
+        /// The same ids mean others on the two machines.
+        @Test(arguments: Death.allCases)
+        func processesInContainers(_ death: Death) throws { try familyDies(0, death, hasOwnIDs: true) }
+
+        private func familyDies(_ number: Int, _ death: Death, hasOwnIDs: Bool) throws {
             let workspace = try Workspace()
-            var random = Random("a family dies \(number) \(death)")
+            var random = Random("a family dies \(number) \(death) \(hasOwnIDs)")
             let service = try ProtectedService(
-                workspace, [try Repository.guest("family_server"), Hosts.service, "\(ProtectedService.port)"], isUDP: true)
+                workspace, [try Repository.guest("family_server"), Hosts.service, "\(ProtectedService.port)"], isUDP: true, hasOwnIDs: hasOwnIDs)
             let client = try service.client("udp_load.py", [Hosts.service, "\(ProtectedService.port)", "1000"], begins: "100")
             _ = try client.line(containing: "\(100 * (2 + random.below(7)))")
             usleep(UInt32(random.below(30_000)))
