@@ -87,18 +87,20 @@ struct Takeover: @unchecked Sendable {
             note("clients cannot be asked how far they are: \(error)")
         }
         for (item, answer) in zip(items, answers) where !isClosed || answer.map({ isBehind($0, item) }) ?? false {
+            // A client that has the end answers with one more than was produced.
+            let hasEnded = castor_load32(castor_connection_ending(item.connection)) == CASTOR_ENDING_OUTPUT
             do throws(TCPFailure) {
                 let again = try Rebuild.run(
                     socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced,
                     retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead,
-                    skips: !isClosed)
-                if !isClosed, let answer { skip(item, answer) }
+                    skips: !isClosed && !hasEnded)
+                if !isClosed, !hasEnded, let answer { skip(item, answer) }
                 try Rebuild.release(socket: item.socket)
                 sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
             } catch {
                 note("a TCP connection is lost: \(error)")
             }
-            if isClosed { shutdown(item.socket, Int32(SHUT_WR)) }
+            if isClosed || hasEnded { shutdown(item.socket, Int32(SHUT_WR)) }
         }
         if !isClosed { for item in items { close(item.socket) } }
     }

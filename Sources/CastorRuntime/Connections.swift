@@ -127,6 +127,13 @@ enum Connections {
         case SYS_epoll_ctl: return unwatch(f)
         case SYS_socket: return openDatagrams(f)
         case SYS_close_range: return forEach(inRangeOf: f) { closed($0) }
+        case SYS_shutdown:
+            // On a standby the socket is no connection yet; a take-over repeats it.
+            if isStandby, f.pointee.a1 & 0xffff_ffff != 0, let c = find(f.pointee.a0) {
+                castor_store32(castor_connection_ending(c), CASTOR_ENDING_OUTPUT)
+                changed(c)
+            }
+            return
         default: break
         }
         switch row.pointee.descriptors {
