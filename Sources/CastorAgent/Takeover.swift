@@ -12,10 +12,13 @@ struct Takeover: @unchecked Sendable {
         let socket: Int32
         let tcp: castor_tcp
         let consumed: UInt64, produced: UInt64
+        /// The program sends nothing more.
+        let hasEnded: Bool
 
         init(index: UInt32, connection: UnsafeMutablePointer<castor_connection>, socket: Int32) {
             (self.index, self.connection, self.socket) = (index, connection, socket)
             (tcp, consumed, produced) = (connection.pointee.tcp, connection.pointee.consumed, connection.pointee.produced)
+            hasEnded = connection.pointee.state == CASTOR_CONNECTION_CLOSED || connection.pointee.ending == CASTOR_ENDING_OUTPUT
         }
     }
 
@@ -87,20 +90,19 @@ struct Takeover: @unchecked Sendable {
             note("clients cannot be asked how far they are: \(error)")
         }
         for (item, answer) in zip(items, answers) where !isClosed || answer.map({ isBehind($0, item) }) ?? false {
-            // A client that has the end answers with one more than was produced.
-            let hasEnded = castor_load32(castor_connection_ending(item.connection)) == CASTOR_ENDING_OUTPUT
             do throws(TCPFailure) {
                 let again = try Rebuild.run(
                     socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced,
                     retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead,
-                    skips: !isClosed && !hasEnded)
-                if !isClosed, !hasEnded, let answer { skip(item, answer) }
+                    skips: !item.hasEnded)
+                // A client that has the end answers with one more than was produced.
+                if !item.hasEnded, let answer { skip(item, answer) }
                 try Rebuild.release(socket: item.socket)
                 sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
             } catch {
                 note("a TCP connection is lost: \(error)")
             }
-            if isClosed || hasEnded { shutdown(item.socket, Int32(SHUT_WR)) }
+            if item.hasEnded { shutdown(item.socket, Int32(SHUT_WR)) }
         }
         if !isClosed { for item in items { close(item.socket) } }
     }

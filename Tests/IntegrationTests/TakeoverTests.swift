@@ -214,6 +214,24 @@ extension Integration {
             backend.kill()
         }
 
+        /// The program has ended its own direction, of which the client cannot have heard: most of what comes before is still to be sent.
+        @Test(arguments: Death.allCases)
+        func halfClosed(_ death: Death) throws {
+            let workspace = try Workspace()
+            let service = try ProtectedService(
+                workspace, ["python3", Repository.guestSource("half_server.py"), Hosts.service, "\(ProtectedService.port)"])
+            let client = try Child(
+                Hosts.on(service.hosts.client) + ["python3", Repository.guestSource("half_load.py"), Hosts.service, "\(ProtectedService.port)"],
+                input: .pipe)
+            _ = try client.line(containing: "connected")
+            _ = try service.replica.line(containing: "ended")
+            try service.dies(death)
+            client.closeInput()
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText == "ended\n45000 bytes\n", "the server: \(ended)")
+        }
+
         /// Megabytes up, down and both ways at once, and an end of each direction by itself.
         @Test(arguments: deaths)
         func bulk(_ number: Int, _ death: Death) throws {

@@ -43,7 +43,7 @@ typedef struct castor_connection {
     uint32_t pid;
     uint32_t descriptor;       ///< the first that it had
     uint32_t references;       ///< descriptors of it
-    uint32_t ending;           ///< recording: CASTOR_ENDING_*
+    uint32_t ending;           ///< CASTOR_ENDING_*; on a standby what has ended while the connection is there
     uint32_t may_end;          ///< recording: the standby knows, and the gate lets it through (futex word)
     uint32_t epoll;            ///< descriptor, and one more, of the epoll set that it is in; 0: none, CASTOR_EPOLLS: several
     uint64_t consumed, produced; ///< bytes that the program has read and sent
