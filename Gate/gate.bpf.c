@@ -1,5 +1,6 @@
 // The egress gate: a classifier on a network interface that lets out of a shared address only what the survivor of a
-// failure would know. It enforces, without any process, what docs/FT-PROTOCOL.md (TCP) says.
+// failure would know. It enforces, without any process, what docs/FT-PROTOCOL.md (TCP) says. A second one, for what comes
+// in, holds up nothing: it notes what only clients' SYNs say.
 //
 // A packet that is held back is "stolen", not "shot": a local drop would make TCP shrink its congestion window.
 #include <linux/bpf.h>
@@ -15,6 +16,11 @@
 #include <bpf/bpf_helpers.h>
 
 #include "gate.h"
+
+#define TCPOPT_EOL 0
+#define TCPOPT_NOP 1
+#define TCPOPT_MSS 2
+#define TCPOPT_WINDOW 3
 
 /// To the next classifier, or out.
 #define PASS TC_ACT_UNSPEC
@@ -51,6 +57,20 @@ struct {
     __type(key, castor_gate_key);
     __type(value, castor_gate_track);
 } gate_early SEC(".maps");
+
+/// Connections that clients open: here from the SYN until the program has accepted them.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, CASTOR_GATE_FLOWS);
+    __type(key, castor_gate_key);
+    __type(value, castor_gate_opening);
+} gate_openings SEC(".maps");
+
+/// The kernel's answers to SYNs, held back: castor_gate_answer each.
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 18);
+} gate_answers SEC(".maps");
 
 /// An ARP packet as far as to the address that it tells (RFC 826).
 struct arp {
@@ -130,6 +150,39 @@ static __always_inline int lower(struct __sk_buff *skb, const struct parsed *p, 
     return bpf_skb_store_bytes(skb, place, &new, sizeof new, 0) ? HOLD : PASS;
 }
 
+/// The kernel accepts a connection. That the client may know once standbys do: the kernel's next answer, which comes
+/// after a second, passes then, too.
+static __always_inline int answer(struct __sk_buff *skb, const castor_gate_key *key, const struct parsed *p) {
+    const uint32_t received = bpf_ntohl(p->segment.tcp.ack_seq), sent = bpf_ntohl(p->segment.tcp.seq) + 1;
+    castor_gate_opening *opening = bpf_map_lookup_elem(&gate_openings, key);
+    const bool is_it = opening && opening->received == received;
+    if (is_it && opening->sent == sent && *(volatile uint8_t *)&opening->is_known) return PASS;
+    const uint32_t length = skb->len - ETH_HLEN;
+    castor_gate_answer *answer = bpf_ringbuf_reserve(&gate_answers, sizeof *answer, 0);
+    // The owner is behind: the next answer may have more luck.
+    if (!answer) return HOLD;
+    if (length == 0 || length > sizeof answer->packet || bpf_skb_load_bytes(skb, ETH_HLEN, answer->packet, length)) {
+        bpf_ringbuf_discard(answer, 0);
+        return HOLD;
+    }
+    answer->key = *key;
+    answer->opening.received = received;
+    answer->opening.sent = sent;
+    answer->opening.segment = is_it ? opening->segment : CASTOR_GATE_SEGMENT;
+    answer->opening.scale = is_it ? opening->scale : CASTOR_GATE_UNSCALED;
+    answer->opening.is_known = 0;
+    answer->length = length;
+    bpf_ringbuf_submit(answer, 0);
+    return HOLD;
+}
+
+/// Whether it is one that the program is still to accept, which the last machine's kernel had: this kernel knows nothing
+/// of it, and must not say so.
+static __always_inline bool is_opening(const castor_gate_key *key, const struct parsed *p) {
+    const castor_gate_opening *opening = bpf_map_lookup_elem(&gate_openings, key);
+    return opening && opening->is_known && opening->sent == bpf_ntohl(p->segment.tcp.seq);
+}
+
 /// A segment of a connection that was not added, or not yet.
 static __always_inline int stranger(castor_gate_control *control, const castor_gate_key *key, const struct parsed *p) {
     const struct tcphdr *tcp = &p->segment.tcp;
@@ -191,8 +244,9 @@ static __always_inline int segment(struct __sk_buff *skb, castor_gate_control *c
         __sync_fetch_and_add(&control->ends, 1);
         return HOLD;
     }
-    if (tcp->syn) return PASS;
     const castor_gate_key key = {ip->daddr, tcp->dest, tcp->source};
+    if (tcp->syn) return is_guarding && tcp->ack ? answer(skb, &key, &p) : PASS;
+    if (tcp->rst && !tcp->ack && is_opening(&key, &p)) return HOLD;
     uint32_t *slot = bpf_map_lookup_elem(&gate_slots, &key);
     castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;
     if (is_guarding) return flow ? guard(skb, flow, &p) : stranger(control, &key, &p);
@@ -224,6 +278,45 @@ int castor_gate(struct __sk_buff *skb) {
         return HOLD;
     }
     return skb->protocol == bpf_htons(ETH_P_IP) && ip.protocol == IPPROTO_TCP ? segment(skb, control, &ip) : PASS;
+}
+
+/// What the options of a SYN say (RFC 9293 section 3.1).
+static __always_inline void read_options(struct __sk_buff *skb, const struct parsed *p, castor_gate_opening *opening) {
+    const uint32_t end = p->header + p->segment.tcp.doff * 4;
+    uint32_t place = p->header + sizeof(struct tcphdr);
+    for (int i = 0; i < 40; i++) {
+        uint8_t kind, length, value[2];
+        if (place >= end || bpf_skb_load_bytes(skb, place, &kind, 1) || kind == TCPOPT_EOL) return;
+        if (kind == TCPOPT_NOP) {
+            place++;
+            continue;
+        }
+        if (place + 2 > end || bpf_skb_load_bytes(skb, place + 1, &length, 1) || length < 2 || place + length > end) return;
+        if (kind == TCPOPT_MSS && length == 4 && !bpf_skb_load_bytes(skb, place + 2, value, 2))
+            opening->segment = (uint16_t)(value[0] << 8 | value[1]);
+        if (kind == TCPOPT_WINDOW && length == 3 && !bpf_skb_load_bytes(skb, place + 2, value, 1))
+            opening->scale = value[0] > 14 ? 14 : value[0];
+        place += length;
+    }
+}
+
+SEC("tc")
+int castor_gate_in(struct __sk_buff *skb) {
+    const uint32_t zero = 0;
+    const castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
+    struct iphdr ip;
+    if (!control || skb->protocol != bpf_htons(ETH_P_IP) || read_once(&control->mode) == CASTOR_GATE_PASS) return PASS;
+    if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof ip) || ip.daddr != control->address || ip.protocol != IPPROTO_TCP) return PASS;
+    struct parsed p;
+    if (!parse(skb, &ip, &p) || !p.segment.tcp.syn || p.segment.tcp.ack) return PASS;
+    const castor_gate_key key = {ip.saddr, p.segment.tcp.source, p.segment.tcp.dest};
+    castor_gate_opening opening = {.received = bpf_ntohl(p.segment.tcp.seq) + 1, .segment = CASTOR_GATE_SEGMENT, .scale = CASTOR_GATE_UNSCALED};
+    // Sent again, for the answer has not come yet.
+    const castor_gate_opening *last = bpf_map_lookup_elem(&gate_openings, &key);
+    if (last && last->received == opening.received) return PASS;
+    read_options(skb, &p, &opening);
+    bpf_map_update_elem(&gate_openings, &key, &opening, BPF_ANY);
+    return PASS;
 }
 
 char castor_gate_license[] SEC("license") = "GPL";

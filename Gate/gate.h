@@ -56,9 +56,34 @@ typedef struct castor_gate_flow {
 } castor_gate_flow;
 _Static_assert(sizeof(castor_gate_flow) == 64, "a line");
 
-/// Of the map that finds a connection's slot; all in network byte order.
+/// Of the maps that find a connection; all in network byte order.
 typedef struct castor_gate_key {
     uint32_t peer;
     uint16_t peer_port, local_port;
 } castor_gate_key;
 _Static_assert(sizeof(castor_gate_key) == 8, "no holes");
+
+/// A connection that a client opens, until the program accepts it.
+typedef struct castor_gate_opening {
+    uint32_t received;  ///< both ends' first bytes: the numbers after the SYNs'
+    uint32_t sent;      ///< 0 before the kernel has answered
+    uint16_t segment;   ///< what the client's SYN says: the most bytes of a segment that it takes (RFC 9293 section 3.7.1),
+    uint8_t scale;      ///< and how its windows are to be shifted (RFC 7323 section 2.2), or CASTOR_GATE_UNSCALED
+    uint8_t is_known;   ///< written by the owner: standbys know of it, and the kernel's answer may leave
+} castor_gate_opening;
+_Static_assert(sizeof(castor_gate_opening) == 12, "no holes");
+#define CASTOR_GATE_UNSCALED 255u
+/// Of a SYN that says nothing: RFC 9293 section 3.7.1.
+#define CASTOR_GATE_SEGMENT 536u
+
+/// An IPv4 header and the longest of TCP.
+#define CASTOR_GATE_ANSWER 80u
+
+/// What the owner is told of an opening: the kernel's answer was held back, and is to be sent again once standbys know.
+typedef struct castor_gate_answer {
+    castor_gate_key key;
+    castor_gate_opening opening;
+    uint32_t length;
+    uint8_t packet[CASTOR_GATE_ANSWER]; ///< from the IPv4 header on; TCP's checksum need not be there yet
+} castor_gate_answer;
+_Static_assert(sizeof(castor_gate_answer) == 104, "no holes");

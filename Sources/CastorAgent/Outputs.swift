@@ -2,6 +2,7 @@
 /// so which of them may go when the standby has the log up to there. Used by any thread.
 import CTSXShim
 import CastorLog
+import CastorTCP
 import Glibc
 
 final class Outputs: @unchecked Sendable {
@@ -17,30 +18,35 @@ final class Outputs: @unchecked Sendable {
         var lines: [Line]
         var held: [HeldOutputs.Allowance]
         var changes: [ConnectionWatch.Change]
+        var openings: [Opening]
     }
 
     private let segment: Segment
     private let connections: ConnectionWatch
     private let held: HeldOutputs
+    private let openings: OpeningWatch?
     private let monitor = Monitor()
     private var marks: [Mark] = []
     private var first = 0
     private var released: UInt64 = 0
 
-    init(segment: Segment, connections: ConnectionWatch, held: HeldOutputs) {
+    init(segment: Segment, connections: ConnectionWatch, held: HeldOutputs, openings: OpeningWatch?) {
         self.segment = segment
         self.connections = connections
         self.held = held
+        self.openings = openings
     }
 
     /// Events are let out only once they are acknowledged, from now on.
     func begin() { castor_store32(castor_segment_committing(segment.base), 1) }
 
-    /// Up to `position` the log has these lines, the events of what is held, and what led to these changes.
-    func mark(_ position: UInt64, _ lines: [Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change]) {
+    /// Up to `position` the log has these lines, the events of what is held, what led to these changes, and these openings.
+    func mark(
+        _ position: UInt64, _ lines: [Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change], _ openings: [Opening]
+    ) {
         monitor.lock()
         defer { monitor.unlock() }
-        let mark = Mark(position: position, lines: lines, held: held, changes: changes)
+        let mark = Mark(position: position, lines: lines, held: held, changes: changes, openings: openings)
         if position <= released { return pass(mark) }
         marks.append(mark)
     }
@@ -51,6 +57,7 @@ final class Outputs: @unchecked Sendable {
         held.release(mark.held)
         connections.end()
         mark.lines.forEach(acknowledge)
+        openings?.admit(mark.openings)
     }
 
     /// Lets out what follows from the log up to `position`.

@@ -43,6 +43,8 @@ final class PrimaryNode: @unchecked Sendable {
     /// TCP connections of the program, and what it sends over them.
     let watch: ConnectionWatch
     let held: HeldOutputs
+    /// nil without a gate.
+    let openings: OpeningWatch?
 
     /// `id`: the node's, which holds the `lease`.
     init(
@@ -58,7 +60,10 @@ final class PrimaryNode: @unchecked Sendable {
         self.directory = directory
         held = HeldOutputs(segment: segment)
         watch = ConnectionWatch(segment: segment, gate: gate, held: held) { [control] in control.send("note \($0)") }
-        outputs = Outputs(segment: segment, connections: watch, held: held)
+        openings = gate.map { gate in
+            OpeningWatch(gate: gate, wake: { segment.wakeAgent() }, note: { [control] in control.send("note \($0)") })
+        }
+        outputs = Outputs(segment: segment, connections: watch, held: held, openings: openings)
         machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)
         files = FilesShipment(directory: directory)
@@ -86,8 +91,11 @@ final class PrimaryNode: @unchecked Sendable {
     func manifestChanged() { handle(.manifestChanged) }
 
     /// Outputs wait; the log has what led to them up to `position`.
-    func wait(_ lines: [Outputs.Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change], at position: UInt64) {
-        outputs.mark(position, lines, held, changes)
+    func wait(
+        _ lines: [Outputs.Line], _ held: [HeldOutputs.Allowance], _ changes: [ConnectionWatch.Change], _ openings: [Opening],
+        at position: UInt64
+    ) {
+        outputs.mark(position, lines, held, changes, openings)
         handle(.queued(position: position))
     }
 

@@ -5,6 +5,7 @@
 /// little it naps for longer and longer: a ring that fills wakes it.
 import CTSXShim
 import CastorLog
+import CastorTCP
 import Glibc
 
 final class RecordAgent {
@@ -34,6 +35,7 @@ final class RecordAgent {
     private var heldOfEnded: [HeldOutputs.Allowance] = []
     /// Of connections, what the primary has not been told.
     private var untold: [ConnectionWatch.Change] = []
+    private var untoldOpenings: [Opening] = []
 
     /// `log` is empty, or what a standby that has gone live goes on with.
     /// With a `primary` one thread drains: what standbys are told is in one order.
@@ -82,11 +84,12 @@ final class RecordAgent {
             let now = Clock.milliseconds
             let isDue = now >= flushed + RecordAgent.second
             untold += primary?.watch.look() ?? []  // before the events that they follow from are drained
+            let hasOpenings = try logOpenings()
             let work = try drainAll(everything: isDue)
             if processes.lookAgain() { try closeRingsOfTheDead() }
             seeNewborn()
             receive()
-            if let primary { try tell(primary, work.lines) }
+            if let primary { try tell(primary, hasNews: hasOpenings || work.lines > 0) }
             if isDue {
                 flushed = now
                 if log.events != written, !drains.isDiscarding { try drains.flush() }
@@ -120,16 +123,25 @@ final class RecordAgent {
             if primary != nil { pause = min(pause, 128) }
             if processes.mustLook { pause = min(pause, 50) }
             if isReminding { pause = min(pause, Reminder.pause) }
-            segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary.map { segment.hasCalls || anyWaits || $0.watch.hasChanges } ?? false }
+            segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary.map { segment.hasCalls || anyWaits || $0.watch.hasChanges || $0.openings?.hasNews ?? false } ?? false }
         }
     }
 
     /// A signal waits for a thread's next event.
     private var isReminding: Bool { active.indices.contains { castor_load(castor_ring_deferred(segment.ring($0))) != 0 } }
 
+    /// Connections that clients open, before the events that tell of them. Whether the log has grown.
+    private func logOpenings() throws -> Bool {
+        guard let openings = primary?.openings?.take(), !openings.isEmpty else { return false }
+        untoldOpenings += openings
+        if drains.isDiscarding { return false }
+        try log.append(openings: openings.map(\.tcp))
+        return true
+    }
+
     /// How far the log is, and which outputs wait for a standby to have it.
-    private func tell(_ primary: PrimaryNode, _ moved: UInt64) throws {
-        if moved > 0, !drains.isDiscarding {
+    private func tell(_ primary: PrimaryNode, hasNews: Bool) throws {
+        if hasNews, !drains.isDiscarding {
             try log.flush()
             primary.grew(to: log.bytesWritten, events: log.events)
         }
@@ -148,8 +160,10 @@ final class RecordAgent {
         }
         let held = heldOfEnded + active.indices.compactMap { primary.held.news($0, before: segment.ring($0).pointee.head) }
         heldOfEnded = []
-        if !lines.isEmpty || !held.isEmpty || !untold.isEmpty { primary.wait(lines, held, untold, at: log.bytesWritten) }
-        untold = []
+        if !lines.isEmpty || !held.isEmpty || !untold.isEmpty || !untoldOpenings.isEmpty {
+            primary.wait(lines, held, untold, untoldOpenings, at: log.bytesWritten)
+        }
+        (untold, untoldOpenings) = ([], [])
     }
 
     /// A thread has begun to wait for a standby since the last look.

@@ -28,6 +28,7 @@ final class StandbyAgent {
     /// Lets no end of a connection out before the connections are here.
     private let gate: EgressGate?
     private var lingering = Lingering()
+    private var openings = Openings()
     /// Streams that were told that they end.
     private var ended: Set<UInt32> = []
     /// By stream whose last event is that it executed a program: that one's stream, which shows that it did.
@@ -169,6 +170,7 @@ final class StandbyAgent {
             closure.append(chunk.runs, end: log.length)
             events += chunk.runs.reduce(0) { $0 + UInt64($1.events) }
             node?.read(events: events, to: log.length)
+            for opening in chunk.openings { openings.append(opening, done: replayed) }
             for run in chunk.runs {
                 guard let decoder = chunk.decoder(stream: run.stream) else { continue }
                 var queue = queues.removeValue(forKey: run.stream) ?? StreamQueue()
@@ -181,6 +183,7 @@ final class StandbyAgent {
                     let isExec = entry.kind == CASTOR_EV_EXEC, isRecorded = entry.flags & CASTOR_UNRECORDED == 0
                     executed[run.stream] = isExec && isRecorded ? UInt32(entry.value) : nil
                     left[run.stream] = isExec && !isRecorded ? now() : nil
+                    openings.see(entry, payload, run.stream, queue.events)
                     queue.append(&entry, payload)
                 }
                 queues[run.stream] = queue
@@ -263,6 +266,7 @@ final class StandbyAgent {
         let words = CommandLine.arguments
         let options = StandbyOptions(words: words)
         gate?.open(untilMilliseconds: start?.leaseSent.map { $0 + Milliseconds(options.agreement.lease) } ?? .max)
+        let waiting = openings.waiting { queues[$0]?.placedEvents ?? 0 }
         let writer = try continueLog()
         // Before anything that takes its time: the lease has to be renewed.
         var primary: PrimaryNode?
@@ -282,7 +286,7 @@ final class StandbyAgent {
             gate?.answerStrangers(seconds: StandbyAgent.strangers)
             gate?.setMode(.guard)
         }
-        takeOver()
+        takeOver(waiting)
         // While recording the words of the compiler plane's shards are locks, too.
         for shard in CASTOR_SHARD_ATOMICS..<CASTOR_SHARDS {
             castor_store(castor_version(segment.base, shard), order.versions[Int(shard)] << 1)
@@ -299,7 +303,8 @@ final class StandbyAgent {
     /// So many seconds after a take-over clients may still send on connections that it could not take over.
     private static let strangers: UInt32 = 60
 
-    private func takeOver() {
+    /// `waiting`: connections that the program has not accepted.
+    private func takeOver(_ waiting: [castor_tcp]) {
         do throws(SharedAddress.Failure) {
             let address = try SharedAddress(words: CommandLine.arguments)
             try address?.take()
@@ -307,13 +312,16 @@ final class StandbyAgent {
         } catch {
             if case .text(let text) = error { control.send("note \(text)") }
         }
-        Takeover(segment: segment, gate: gate) { [control] in control.send("note \($0)") }.run()
+        Takeover(segment: segment, gate: gate, waiting: waiting) { [control] in control.send("note \($0)") }.run()
     }
 
-    /// The log without the events that have no place: they did not happen. Chunks that hold such are written anew.
+    /// The log without the events that have no place: they did not happen. Chunks that hold such are written anew, and what is among
+    /// them.
     private func continueLog() throws -> LogWriter {
         var kept: [(stream: UInt32, entry: castor_entry, payload: [UInt8])] = []
+        var keptOpenings: [castor_tcp] = []
         for chunk in try log.chunks(from: closure.position) {
+            keptOpenings += chunk.openings
             for run in chunk.runs {
                 guard let decoder = chunk.decoder(stream: run.stream) else { continue }
                 var entry = castor_entry()
@@ -326,6 +334,7 @@ final class StandbyAgent {
         }
         log.cut(at: closure.position)
         let writer = try LogWriter(continuing: log)
+        try writer.append(openings: keptOpenings)
         for event in kept {
             var entry = event.entry
             try event.payload.withUnsafeBytes { try writer.append(stream: event.stream, &entry, payload: $0) }

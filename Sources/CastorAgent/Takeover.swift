@@ -24,22 +24,25 @@ struct Takeover: @unchecked Sendable {
 
     private let segment: Segment
     private let gate: EgressGate?
+    /// Connections that the primary's program had not accepted.
+    private let waiting: [castor_tcp]
     private let note: (String) -> Void
     /// So long for clients to answer; those that are still there do within a round trip.
     private static let patience = 100
     /// Of those that were closed, for whom the program does not wait.
     private static let patienceWithClosed = 1000
     /// Milliseconds that a connection's own clock is set ahead when nobody tells how far it was: ahead is harmless.
-    private static let ahead: UInt32 = 10_000
+    static let ahead: UInt32 = 10_000
 
-    init(segment: Segment, gate: EgressGate?, note: @escaping (String) -> Void) {
+    init(segment: Segment, gate: EgressGate?, waiting: [castor_tcp], note: @escaping (String) -> Void) {
         self.segment = segment
         self.gate = gate
+        self.waiting = waiting
         self.note = note
     }
 
-    /// Makes the open connections work again; the address must be here already. Then those that the program had closed, whose last
-    /// bytes may not have arrived: the program need not wait for these.
+    /// Makes the open connections work again; the address must be here already. Then those that the program had not accepted yet, and
+    /// those that it had closed, whose last bytes may not have arrived: the program need not wait for these.
     func run() {
         ProcessSockets.allowMany()
         rebuild(sockets(), isClosed: false)
@@ -48,12 +51,15 @@ struct Takeover: @unchecked Sendable {
             guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED else { return nil }
             return Item(index: index, connection: connection, socket: socket(Int32(connection.pointee.tcp.family), 1, 0))
         }
-        if closed.isEmpty { return gate?.blockEnds(false) ?? () }
+        if closed.isEmpty, waiting.isEmpty { return gate?.blockEnds(false) ?? () }
+        let backlog = gate.map { Backlog(segment: segment, gate: $0, note: note) }
         // The kernel's answer to what their clients say is a reset as long as they are not there.
         Thread.start {
+            backlog?.fill(waiting)
             rebuild(closed, isClosed: true)
             gate?.blockEnds(false)
             for item in closed { close(item.socket) }
+            backlog?.serve()
         }
     }
 

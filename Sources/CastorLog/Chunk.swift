@@ -1,4 +1,4 @@
-/// One chunk of events, read, checked and unpacked.
+/// One chunk of events or openings, read, checked and unpacked.
 import CTSXShim
 import Glibc
 
@@ -48,6 +48,11 @@ public final class Chunk {
     /// The body without the slack.
     var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: body[..<Int(header.rawLength)])
+    }
+
+    /// Connections that clients open, of which no event tells yet.
+    public var openings: [castor_tcp] {
+        (0..<Int(header.openings)).map { bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<castor_tcp>.size, as: castor_tcp.self) }
     }
 
     /// The stream's run; nil when it has no events here.

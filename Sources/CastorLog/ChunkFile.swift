@@ -1,5 +1,6 @@
 /// The events file as chunks: reading one, and opening a complete log through its trailer.
 
+import CTSXShim
 import Glibc
 
 final class ChunkFile {
@@ -57,6 +58,10 @@ final class ChunkFile {
         else {
             free(body.baseAddress)
             throw damaged(offset, "chunk \(header.number): its run directory is not one")
+        }
+        guard header.type != .openings || header.rawLength == UInt64(header.openings) * UInt64(MemoryLayout<castor_tcp>.size) else {
+            free(body.baseAddress)
+            throw damaged(offset, "chunk \(header.number): it is too short or too long for its openings")
         }
         return Chunk(
             path: file.path, offset: offset, header: header, runs: runs, body: body, blocks: blocks, store: store)

@@ -10,7 +10,7 @@
 ///      8  u16 format version             56  u64 largest stamp
 ///     10  u16 header length: 96          64  u64 raw length of the body
 ///     12  u8  type                       72  u32 number of runs
-///     13  u8  flags                      76  u32 events, or blocks, in the chunk
+///     13  u8  flags                      76  u32 events, or blocks, or openings, in the chunk
 ///     14  u16 0                          80  u64 XXH3-64 of directory and stored body
 ///     16  u32 chunk number, from 0       88  u64 XXH3-64 of bytes 0–87
 ///     20  u32 0
@@ -26,6 +26,9 @@ enum ChunkType: UInt8 {
     case end = 3
     /// Contents that events refer to: see `BlockStore`. From version 2 on.
     case blocks = 4
+    /// Connections that clients of a program with a standby open: castor_tcp each. Numbered with the chunks of events, of which it
+    /// has none. From version 3 on.
+    case openings = 5
 }
 
 struct ChunkFlags: OptionSet, Sendable {
@@ -55,12 +58,16 @@ struct ChunkHeader: Equatable, Sendable {
     var maxStamp: UInt64 = 0
     var rawLength: UInt64 = 0
     var runs: UInt32 = 0
-    /// Of a chunk of blocks, how many it has: `blocks`.
+    /// How many it has of what it consists of.
     private var count: UInt32 = 0
     var bodyChecksum: UInt64 = 0
 
     var events: UInt32 {
-        get { type == .blocks ? 0 : count }
+        get { type == .blocks || type == .openings ? 0 : count }
+        set { count = newValue }
+    }
+    var openings: UInt32 {
+        get { type == .openings ? count : 0 }
         set { count = newValue }
     }
     var blocks: UInt32 {
@@ -120,7 +127,7 @@ struct ChunkHeader: Equatable, Sendable {
         let version: UInt16 = number(8)
         guard readableLogFormats.contains(UInt64(version)) else { throw .version(UInt64(version)) }
         guard number(10) == UInt16(ChunkHeader.size), number(14) == UInt16(0), number(20) == UInt32(0),
-            let type = ChunkType(rawValue: bytes[12]), type != .blocks || version >= 2
+            let type = ChunkType(rawValue: bytes[12]), type != .blocks || version >= 2, type != .openings || version >= 3
         else { throw .damaged("chunk header: unknown type or length") }
         self.version = version
         self.type = type
@@ -136,7 +143,7 @@ struct ChunkHeader: Equatable, Sendable {
         count = number(76)
         bodyChecksum = number(80)
         guard flags.isSubset(of: .known), rawLength <= ChunkHeader.rawLimit, storedLength <= rawLength,
-            !flags.contains(.raw) || storedLength == rawLength, type == .events || runs == 0 && (type == .blocks) == (count > 0)
+            !flags.contains(.raw) || storedLength == rawLength, type == .events || runs == 0 && (type == .blocks || type == .openings) == (count > 0)
         else { throw .damaged("chunk header: lengths do not fit together") }
     }
 }

@@ -35,7 +35,7 @@ final class ChunkWriter {
         previous = start
         if header.type == .blocks { blockChunks += 1 } else { chunks += 1 }
         events += UInt64(header.events)
-        if header.type == .events || header.type == .blocks { index.append(header, offset: start, runs: runs) }
+        if [.events, .openings, .blocks].contains(header.type) { index.append(header, offset: start, runs: runs) }
     }
 
     /// The last parts of a log: how it ended, the index, the trailer. Waits for the disk.

@@ -27,7 +27,7 @@ public final class GrowingLog {
 
     public var manifest: Manifest { get throws(LogError) { try Manifest(directory: directory) } }
 
-    /// The next chunk of events; nil when it is not there yet, or when the log has ended. Throws `damaged`, `version` or `read`.
+    /// The next chunk of events or openings; nil when it is not there yet, or when the log has ended. Throws `damaged`, `version` or `read`.
     public func nextChunk() throws(LogError) -> Chunk? {
         while ending == nil, let header = try nextHeader() {
             let offset = length
@@ -37,7 +37,7 @@ public final class GrowingLog {
                 index.append(header, offset: offset, runs: [])
                 blocks.append(chunk, index.blocks.last!)
                 advance(header)
-            case .events:
+            case .events, .openings:
                 let chunk = try file.chunk(header, at: offset, blocks: index.blockCount, of: blocks)
                 try count(chunk)
                 index.append(header, offset: offset, runs: chunk.runs)
@@ -50,7 +50,7 @@ public final class GrowingLog {
         return nil
     }
 
-    /// The chunks of events from an offset on that `length` was once.
+    /// The chunks of events and openings from an offset on that `length` was once.
     public func chunks(from offset: UInt64) throws(LogError) -> [Chunk] {
         var chunks: [Chunk] = []
         for entry in index.chunks where entry.offset >= offset {

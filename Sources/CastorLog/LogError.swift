@@ -35,5 +35,5 @@ extension LogError: CustomStringConvertible {
 }
 
 /// The format that this version writes. Every older one stays readable.
-public let logFormatVersion: UInt16 = 2
+public let logFormatVersion: UInt16 = 3
 let readableLogFormats: ClosedRange<UInt64> = 1...UInt64(logFormatVersion)

@@ -1,6 +1,6 @@
-/// Where everything is: one entry per chunk of events or blocks. Body of the index chunk:
+/// Where everything is: one entry per chunk of events, openings or blocks. Body of the index chunk:
 ///
-///     u32 number of chunks of events, then per chunk
+///     u32 number of chunks of events or openings, then per chunk
 ///         u64 offset | u64 length | u64 events before | u64 smallest stamp | u64 largest stamp | u32 runs
 ///         per run: u32 stream | u32 events | u64 first event
 ///     from version 2 on: u32 number of chunks of blocks, then per chunk
@@ -39,7 +39,7 @@ public struct LogIndex: Equatable, Sendable {
     public internal(set) var chunks: [Entry] = []
     private(set) var blocks: [Blocks] = []
 
-    /// As version 2 has it.
+    /// As versions from 2 on have it.
     var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(little: UInt32(chunks.count))
@@ -97,7 +97,7 @@ public struct LogIndex: Equatable, Sendable {
         guard reader.remaining == 0 else { return nil }
     }
 
-    /// The next chunk of the log, which is one of events or of blocks.
+    /// The next chunk of the log, which is one of events, openings or blocks.
     mutating func append(_ header: ChunkHeader, offset: UInt64, runs: [Run]) {
         if header.type == .blocks {
             blocks.append(Blocks(offset: offset, length: header.length, first: header.firstBlock, count: header.blocks))

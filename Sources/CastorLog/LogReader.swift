@@ -67,7 +67,7 @@ public final class LogReader {
         let entry = index.chunks[number]
         let header = try file.header(at: entry.offset)
         let before = layout.before[number]
-        guard header.type == .events, header.number == number, header.previous == before.offset,
+        guard header.type == .events || header.type == .openings, header.number == number, header.previous == before.offset,
             header.length == entry.length,
             header.firstEvent == entry.firstEvent, header.minStamp == entry.minStamp, header.maxStamp == entry.maxStamp
         else { throw file.damaged(entry.offset, "chunk \(number) is not the one in the index") }

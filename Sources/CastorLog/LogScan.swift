@@ -28,7 +28,7 @@ struct LogScan {
             guard let content = try wholeContent(header, at: offset) else { break }
             switch content {
             case .blocks: layout.index.append(header, offset: offset, runs: [])
-            case .chunk(let chunk) where header.type == .events:
+            case .chunk(let chunk) where header.type == .events || header.type == .openings:
                 layout.index.append(header, offset: offset, runs: chunk.runs)
             case .chunk(let chunk) where header.type == .end: layout.ending = try file.ending(chunk)
             case .chunk(let chunk):

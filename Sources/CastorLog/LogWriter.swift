@@ -107,6 +107,19 @@ public final class LogWriter {
         return lane
     }
 
+    /// Appends connections that clients open, as a chunk of their own: before the events that tell of them.
+    public func append(openings: [castor_tcp]) throws(LogError) {
+        guard !isFinished else { throw .invalid("the log is finished") }
+        let length = openings.count * MemoryLayout<castor_tcp>.size
+        if length == 0 { return }
+        var body = queue.buffer(length)
+        openings.withUnsafeBytes { body.base.copyMemory(from: $0.baseAddress!, byteCount: length) }
+        body.count = length
+        let chunk = SealedChunk(.openings, body: body)
+        chunk.header.openings = UInt32(openings.count)
+        try queue.submit(chunk)
+    }
+
     /// Ends the open chunk of the log's own lane. Does not wait for it to be written.
     public func flush() throws(LogError) { try lane.flush() }
 

@@ -95,7 +95,7 @@ private enum TCP {
 }
 
 /// Puts an end's address and port there. Both struct sockaddr_in and sockaddr_in6 have the port at 2, the address at 4 or 8.
-@_noLocks private func names(_ fd: UInt64, _ family: UInt32, _ call: Int32, _ host: UInt64, _ port: UInt64) -> Bool {
+@_noLocks func names(_ fd: UInt64, _ family: UInt32, _ call: Int32, _ host: UInt64, _ port: UInt64) -> Bool {
     var name: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 28)
     return withUnsafeMutablePointer(to: &name) { p in
         guard kernel(call, fd, address(p), address(p) &+ 32) == 0 else { return false }

@@ -267,6 +267,7 @@ func castor_syscall_exit(_ f: Frame) {
     if row.pointee.object == CASTOR_OBJ_FD0, Descriptors.kind(f.pointee.a0) == DescriptorKind.mapped {
         if row.pointee.order == CASTOR_ORDER_BEFORE, f.pointee.result > 0 { forgetSharedContent() }
     }
+    if changes, accepts(f), castor_load32(castor_segment_backlog(segment)) != 0 { Connections.takeFromBacklog(f) }
     let inputs = Inputs(row, f, result: f.pointee.result)
     var mapping = Mapping()
     if f.pointee.nr == UInt64(SYS_mmap) { mapping = Mapping(recording: f) }

@@ -4,13 +4,31 @@ import Glibc
 extension castor_tcp {
     /// In network byte order; nil of a connection over IPv6. A program that listens to both protocols has IPv4
     /// connections on IPv6 sockets, with mapped addresses.
-    var ipv4: (local: UInt32, peer: UInt32)? {
+    public var ipv4: (local: UInt32, peer: UInt32)? {
         switch Int32(family) {
         case AF_INET: return (castor_tcp.word(local, 0), castor_tcp.word(peer, 0))
         case AF_INET6 where castor_tcp.isMapped(local) && castor_tcp.isMapped(peer):
             return (castor_tcp.word(local, 3), castor_tcp.word(peer, 3))
         default: return nil
         }
+    }
+
+    /// The same on a socket of IPv6.
+    public var mapped: castor_tcp {
+        guard Int32(family) == AF_INET else { return self }
+        var tcp = self
+        tcp.family = UInt8(AF_INET6)
+        (tcp.local, tcp.peer) = (castor_tcp.mapped(local), castor_tcp.mapped(peer))
+        return tcp
+    }
+
+    private static func mapped(_ address: Address) -> Address {
+        var mapped = castor_tcp().local
+        withUnsafeMutableBytes(of: &mapped) {
+            $0.storeBytes(of: UInt32(0xffff).bigEndian, toByteOffset: 8, as: UInt32.self)
+            $0.storeBytes(of: word(address, 0), toByteOffset: 12, as: UInt32.self)
+        }
+        return mapped
     }
 
     var hasTimestamps: Bool { options & CASTOR_TCP_TIMESTAMPS != 0 }
@@ -26,6 +44,18 @@ extension castor_tcp {
     /// ::ffff:0:0/96 (RFC 4291 section 2.5.5.2).
     private static func isMapped(_ address: Address) -> Bool {
         word(address, 0) == 0 && word(address, 1) == 0 && word(address, 2) == UInt32(0xffff).bigEndian
+    }
+}
+
+extension castor_tcp {
+    /// Calls `body` with the address of the local end, or of its host alone with a port of 0.
+    public func withLocal<T>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
+        SocketAddress(family: family, local, port: local_port).with(body)
+    }
+
+    /// The port of the address that `body` finds out, in network byte order.
+    public static func port(_ body: (UnsafeMutablePointer<sockaddr>, inout socklen_t) -> Int32) -> UInt16? {
+        SocketAddress(body)?.parts.port
     }
 }
 

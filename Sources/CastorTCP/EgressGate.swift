@@ -112,6 +112,35 @@ public final class EgressGate: Sendable {
     /// The same by milliseconds of that clock; Int64.max: for ever.
     public func open(untilMilliseconds until: Int64) { open(until: until == .max ? .max : UInt64(max(until, 0)) * 1_000_000) }
 
+    // MARK: - Connections that clients open
+
+    /// Calls `body` with the openings whose answers the gate holds back, for ever, by the calling thread. Once.
+    public func watchOpenings(_ body: ([Opening]) -> Void) throws(TCPFailure) -> Never {
+        let answers = try gate.answers()
+        while true {
+            let openings = answers.take(milliseconds: -1).compactMap { Opening($0, local: gate.control.pointee.address) }
+            if !openings.isEmpty { body(openings) }
+        }
+    }
+
+    /// Standbys know of it: the client may have its answer. A few system calls.
+    public func admit(_ opening: Opening) {
+        guard hold(opening.tcp) else { return }
+        _ = raw.send(opening.packet, to: opening.tcp)
+    }
+
+    /// One that the last machine's kernel had, and the program has yet to accept: until `add` or `forget` this kernel, which does not
+    /// know it, says nothing about it. False when there are too many.
+    @discardableResult public func hold(_ tcp: castor_tcp) -> Bool {
+        guard let key = castor_gate_key(tcp) else { return false }
+        return gate.openings.set(key, to: castor_gate_opening(received: tcp.received, sent: tcp.sent, segment: 0, scale: 0, is_known: 1))
+    }
+
+    /// Nobody will accept it.
+    public func forget(_ tcp: castor_tcp) {
+        if let key = castor_gate_key(tcp) { gate.openings.remove(key) }
+    }
+
     // MARK: - One connection
 
     /// From now on the connection is followed, and in `guard` its bytes are acknowledged up to those `consumed` only.
@@ -139,6 +168,7 @@ public final class EgressGate: Sendable {
             return nil
         }
         adopt(key, flow)
+        gate.openings.remove(key)
         return Slot(index: index)
     }
 

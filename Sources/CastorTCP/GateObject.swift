@@ -6,9 +6,11 @@ import Glibc
 struct GateObject: @unchecked Sendable {
     let control: UnsafeMutablePointer<castor_gate_control>
     let flows: UnsafeMutablePointer<castor_gate_flow>
-    let slots: Map, early: Map
+    let slots: Map, early: Map, openings: Map
     private let object: OpaquePointer
-    private let program: Int32
+    /// For what leaves, and for what comes in.
+    private let out: Int32, `in`: Int32
+    private let answersMap: Int32
 
     /// libbpf writes to standard error otherwise; what matters of that is the error number.
     static func silence() { _ = libbpf_set_print(nil) }
@@ -17,15 +19,19 @@ struct GateObject: @unchecked Sendable {
         guard let object = bpf_object__open(path) else { throw TCPFailure("the gate \(path) cannot be read") }
         do throws(TCPFailure) {
             guard bpf_object__load(object) == 0 else { throw TCPFailure("the kernel does not take the gate \(path)") }
-            guard let program = bpf_object__find_program_by_name(object, GateObject.programName) else {
-                throw TCPFailure("\(path) is no gate of this version")
-            }
-            self.program = bpf_program__fd(program)
+            guard let out = bpf_object__find_program_by_name(object, GateObject.programName),
+                let `in` = bpf_object__find_program_by_name(object, "castor_gate_in"),
+                let answers = bpf_object__find_map_by_name(object, "gate_answers")
+            else { throw TCPFailure("\(path) is no gate of this version") }
+            (self.out, self.in, answersMap) = (bpf_program__fd(out), bpf_program__fd(`in`), bpf_map__fd(answers))
             slots = try Map(
                 object, "gate_slots", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<UInt32>.size)
             early = try Map(
                 object, "gate_early", key: MemoryLayout<castor_gate_key>.size,
                 value: MemoryLayout<castor_gate_track>.size)
+            openings = try Map(
+                object, "gate_openings", key: MemoryLayout<castor_gate_key>.size,
+                value: MemoryLayout<castor_gate_opening>.size)
             control = try GateObject.memory(of: object, "gate_control", count: 1)
             flows = try GateObject.memory(of: object, "gate_flows", count: Int(CASTOR_GATE_FLOWS))
         } catch {
@@ -87,18 +93,50 @@ struct GateObject: @unchecked Sendable {
         return (count * MemoryLayout<T>.stride + page - 1) / page * page
     }
 
+    // MARK: - Answers to SYNs
+
+    /// Those that the gate has held back. Used by one thread at a time, not after `close`.
+    final class Answers {
+        private var ring: OpaquePointer?
+        private var taken: [castor_gate_answer] = []
+
+        fileprivate init(map: Int32) throws(TCPFailure) {
+            ring = ring_buffer__new(
+                map,
+                { answers, record, length in
+                    if length >= MemoryLayout<castor_gate_answer>.size {
+                        let answer = record!.loadUnaligned(as: castor_gate_answer.self)
+                        Unmanaged<Answers>.fromOpaque(answers!).takeUnretainedValue().taken.append(answer)
+                    }
+                    return 0
+                }, Unmanaged.passUnretained(self).toOpaque(), nil)
+            guard ring != nil else { throw TCPFailure("the gate's answers") }
+        }
+
+        deinit { ring_buffer__free(ring) }
+
+        /// Waits for the first, at most `milliseconds`.
+        func take(milliseconds: Int32) -> [castor_gate_answer] {
+            ring_buffer__poll(ring, milliseconds)
+            defer { taken = [] }
+            return taken
+        }
+    }
+
+    func answers() throws(TCPFailure) -> Answers { try Answers(map: answersMap) }
+
     // MARK: - The place on the interface
 
     /// Gates of several shared addresses stand one after the other.
     static let places: ClosedRange<UInt32> = 0xca50...0xca5f
     private static let programName = "castor_gate"
 
-    private static func hook(_ device: UInt32) -> bpf_tc_hook {
+    private static func hook(_ device: UInt32, _ point: bpf_tc_attach_point = BPF_TC_EGRESS) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
         // To the end of the last field: behind it, copies made by Swift need not have the zeros that libbpf asks for.
         hook.sz = MemoryLayout.offset(of: \bpf_tc_hook.parent)! + MemoryLayout<UInt32>.size
         hook.ifindex = Int32(device)
-        hook.attach_point = BPF_TC_EGRESS
+        hook.attach_point = point
         return hook
     }
 
@@ -112,24 +150,29 @@ struct GateObject: @unchecked Sendable {
 
     /// Attaches the gate, in the place of one of the same address if there is one; returns the place.
     func attach(to device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
-        var hook = GateObject.hook(device)
-        var options = GateObject.options(place: place)
-        options.prog_fd = program
-        options.flags = BPF_TC_F_REPLACE.rawValue
-        let attached = bpf_tc_attach(&hook, &options)
-        guard attached == 0 else { throw TCPFailure("attaching the gate to \(name)", code: -attached) }
-    }
-
-    static func detach(from device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
-        var hook = hook(device)
-        var options = options(place: place)
-        let code = bpf_tc_detach(&hook, &options)
-        guard code == 0 || code == -ENOENT || code == -ENODEV else {
-            throw TCPFailure("taking the gate off \(name)", code: -code)
+        // What SYNs say is noted before an answer to one is looked at.
+        for (program, point) in [(`in`, BPF_TC_INGRESS), (out, BPF_TC_EGRESS)] {
+            var hook = GateObject.hook(device, point)
+            var options = GateObject.options(place: place)
+            options.prog_fd = program
+            options.flags = BPF_TC_F_REPLACE.rawValue
+            let attached = bpf_tc_attach(&hook, &options)
+            guard attached == 0 else { throw TCPFailure("attaching the gate to \(name)", code: -attached) }
         }
     }
 
-    /// Makes room for classifiers on what leaves by the interface; there may be some.
+    static func detach(from device: UInt32, named name: String, place: UInt32) throws(TCPFailure) {
+        for point in [BPF_TC_EGRESS, BPF_TC_INGRESS] {
+            var hook = hook(device, point)
+            var options = options(place: place)
+            let code = bpf_tc_detach(&hook, &options)
+            guard code == 0 || code == -ENOENT || code == -ENODEV else {
+                throw TCPFailure("taking the gate off \(name)", code: -code)
+            }
+        }
+    }
+
+    /// Makes room for classifiers on what leaves by the interface and comes in; there may be some.
     static func prepare(_ device: UInt32, named name: String) throws(TCPFailure) {
         var hook = hook(device)
         let code = bpf_tc_hook_create(&hook)

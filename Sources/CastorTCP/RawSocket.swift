@@ -1,4 +1,5 @@
 /// Sends whole IPv4 packets; receives nothing. Closed with the object. May be used by several threads.
+import CTSXShim
 import Glibc
 
 final class RawSocket: Sendable {
@@ -11,6 +12,14 @@ final class RawSocket: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// A whole packet, to a connection's peer.
+    func send(_ packet: [UInt8], to tcp: castor_tcp) -> Bool {
+        guard let (_, peer) = tcp.ipv4 else { return false }
+        return packet.withUnsafeBytes { packet in
+            SocketAddress(peer).with { sendto(descriptor, packet.baseAddress, packet.count, 0, $0, $1) } == packet.count
+        }
+    }
 
     /// False when the kernel does not take it.
     func send(_ segment: Segment) -> Bool {

@@ -45,6 +45,16 @@ public enum Rebuild {
         return position.again
     }
 
+    /// Takes the connection that it has from a socket, which can be used for another then.
+    public static func disconnect(socket descriptor: Int32) throws(TCPFailure) {
+        var nobody = sockaddr(sa_family: sa_family_t(AF_UNSPEC), sa_data: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        guard Glibc.connect(descriptor, &nobody, socklen_t(MemoryLayout<sockaddr>.size)) == 0 else {
+            throw TCPFailure("disconnecting a socket")
+        }
+        // The kernel calls it an error.
+        _ = try KernelSocket(descriptor).get(SO_ERROR, Int32(0), "SO_ERROR", level: SOL_SOCKET)
+    }
+
     /// The connection lives: the client is told how far it is, and answers.
     public static func release(socket descriptor: Int32) throws(TCPFailure) {
         let socket = KernelSocket(descriptor)

@@ -51,12 +51,13 @@ struct Segment {
             tcp.storeBytes(of: timestamps.value.bigEndian, toByteOffset: 24, as: UInt32.self)
             tcp.storeBytes(of: timestamps.echo.bigEndian, toByteOffset: 28, as: UInt32.self)
         }
-        tcp.storeBytes(of: checksum(UnsafeRawBufferPointer(tcp), length: length), toByteOffset: 16, as: UInt16.self)
+        let sum = Segment.checksum(UnsafeRawBufferPointer(tcp), length: length, local, peer)
+        tcp.storeBytes(of: sum, toByteOffset: 16, as: UInt16.self)
         return 20 + length
     }
 
-    /// RFC 9293 section 3.1, over a sum that does not depend on the byte order (RFC 1071).
-    private func checksum(_ tcp: UnsafeRawBufferPointer, length: Int) -> UInt16 {
+    /// RFC 9293 section 3.1, over a sum that does not depend on the byte order (RFC 1071). Where it is to stand are zeros.
+    static func checksum(_ tcp: UnsafeRawBufferPointer, length: Int, _ local: UInt32, _ peer: UInt32) -> UInt16 {
         var sum =
             UInt64(local) + UInt64(peer) + UInt64(UInt16(length).bigEndian) + UInt64(UInt16(IPPROTO_TCP).bigEndian)
         for offset in stride(from: 0, to: length - 1, by: 2) {

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 10u
+#define CASTOR_ABI_VERSION 11u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997
@@ -457,7 +457,10 @@ typedef struct castor_segment {
     /// Replay: streams that exist in the recording.
     uint32_t stream_count;
     uint32_t shared_lock;
-    uint32_t pad1[10];
+    /// Standby that went live: connections that wait in place of clients' for the program to accept them (Backlog.swift), and futex
+    /// word: how often the program has asked whether it has accepted one of them.
+    uint32_t backlog, backlog_calls;
+    uint32_t pad1[8];
     // the total order's line
     uint64_t turn;
     uint32_t turn_waiters;

@@ -25,6 +25,8 @@ enum : uint32_t {
     CASTOR_CONNECTION_DATAGRAMS = 5,
     /// Recording: none yet. The program may not read it out of the kernel; the agent is to. `may_end` is CASTOR_READ_OUT then, or another number above 1.
     CASTOR_CONNECTION_ASKED = 6,
+    /// Standby that went live: the program has accepted one that may wait in place of a client's; the agent is to say, as above.
+    CASTOR_CONNECTION_AWAITED = 7,
 };
 
 #define CASTOR_READ_OUT 2u

@@ -1,0 +1,44 @@
+/// Connections that clients open at a primary: before a client hears that it has one, standbys know of it. The kernel of a primary that
+/// dies takes those with it that the program has not accepted yet.
+import CastorLog
+import CastorTCP
+
+final class OpeningWatch: @unchecked Sendable {
+    private let gate: EgressGate
+    private let monitor = Monitor()
+    private var openings: [Opening] = []
+
+    /// `wake`: there is something to take. `note`: nothing ever will be, and no client gets an answer.
+    init(gate: EgressGate, wake: @escaping @Sendable () -> Void, note: @escaping @Sendable (String) -> Void) {
+        self.gate = gate
+        Thread.start(isUrgent: true) { [self] in
+            do throws(TCPFailure) {
+                try gate.watchOpenings { new in
+                    monitor.lock()
+                    openings += new
+                    monitor.unlock()
+                    wake()
+                }
+            } catch {
+                note("clients cannot connect: \(error)")
+            }
+        }
+    }
+
+    var hasNews: Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return !openings.isEmpty
+    }
+
+    /// Those of which the log is to know next.
+    func take() -> [Opening] {
+        monitor.lock()
+        defer { monitor.unlock() }
+        defer { openings = [] }
+        return openings
+    }
+
+    /// Standbys know of these.
+    func admit(_ openings: [Opening]) { for opening in openings { gate.admit(opening) } }
+}
