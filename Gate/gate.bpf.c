@@ -72,6 +72,14 @@ struct {
     __uint(max_entries, 1 << 18);
 } gate_answers SEC(".maps");
 
+/// When a connection was last accepted, in seconds, by local port in network byte order.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, uint16_t);
+    __type(value, uint32_t);
+} gate_ports SEC(".maps");
+
 /// An ARP packet as far as to the address that it tells (RFC 826).
 struct arp {
     uint16_t hardware, protocol;
@@ -98,6 +106,9 @@ static const uint32_t timestamps_option = 0x0101080a;
 static __always_inline bool after(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
 
 static __always_inline uint32_t read_once(const uint32_t *p) { return *(const volatile uint32_t *)p; }
+
+/// CLOCK_BOOTTIME.
+static __always_inline uint32_t seconds(void) { return bpf_ktime_get_boot_ns() / 1000000000; }
 
 static __always_inline bool parse(struct __sk_buff *skb, const struct iphdr *ip, struct parsed *p) {
     if (ip->frag_off & bpf_htons(0x3fff)) return false;
@@ -156,7 +167,9 @@ static __always_inline int answer(struct __sk_buff *skb, const castor_gate_key *
     const uint32_t received = bpf_ntohl(p->segment.tcp.ack_seq), sent = bpf_ntohl(p->segment.tcp.seq) + 1;
     castor_gate_opening *opening = bpf_map_lookup_elem(&gate_openings, key);
     const bool is_it = opening && opening->received == received;
-    if (is_it && opening->sent == sent && *(volatile uint8_t *)&opening->is_known) return PASS;
+    if (is_it && opening->sent == sent && *(volatile uint8_t *)&opening->state == CASTOR_GATE_KNOWN) return PASS;
+    const uint32_t now = seconds();
+    bpf_map_update_elem(&gate_ports, &key->local_port, &now, BPF_ANY);
     const uint32_t length = skb->len - ETH_HLEN;
     castor_gate_answer *answer = bpf_ringbuf_reserve(&gate_answers, sizeof *answer, 0);
     // The owner is behind: the next answer may have more luck.
@@ -170,26 +183,28 @@ static __always_inline int answer(struct __sk_buff *skb, const castor_gate_key *
     answer->opening.sent = sent;
     answer->opening.segment = is_it ? opening->segment : CASTOR_GATE_SEGMENT;
     answer->opening.scale = is_it ? opening->scale : CASTOR_GATE_UNSCALED;
-    answer->opening.is_known = 0;
+    answer->opening.state = CASTOR_GATE_NEW;
     answer->length = length;
     bpf_ringbuf_submit(answer, 0);
     return HOLD;
 }
 
-/// Whether it is one that the program is still to accept, which the last machine's kernel had: this kernel knows nothing
-/// of it, and must not say so.
-static __always_inline bool is_opening(const castor_gate_key *key, const struct parsed *p) {
+/// Whether the segment says of a connection that it is not there, which the program is still to accept.
+static __always_inline bool is_awaited(const castor_gate_key *key, const struct parsed *p) {
     const castor_gate_opening *opening = bpf_map_lookup_elem(&gate_openings, key);
-    return opening && opening->is_known && opening->sent == bpf_ntohl(p->segment.tcp.seq);
+    return opening && opening->state == CASTOR_GATE_AWAITED && opening->sent == bpf_ntohl(p->segment.tcp.seq);
 }
 
 /// A segment of a connection that was not added, or not yet.
 static __always_inline int stranger(castor_gate_control *control, const castor_gate_key *key, const struct parsed *p) {
     const struct tcphdr *tcp = &p->segment.tcp;
-    // The answer to a SYN at a port where nobody listens.
-    if (tcp->rst && tcp->ack && tcp->seq == 0) return PASS;
+    // The answer to a SYN at a port where nobody listens: true, unless the program has just died.
+    if (tcp->rst && tcp->ack && tcp->seq == 0) {
+        const uint32_t *last = bpf_map_lookup_elem(&gate_ports, &key->local_port);
+        return last && seconds() - *last < CASTOR_GATE_LISTENS ? HOLD : PASS;
+    }
     // The answer to a segment of a connection that there is not; the end of one that there is acknowledges.
-    if (tcp->rst && !tcp->ack && bpf_ktime_get_boot_ns() / 1000000000 < read_once(&control->answers_until)) return PASS;
+    if (tcp->rst && !tcp->ack && seconds() < read_once(&control->answers_until)) return PASS;
     __sync_fetch_and_add(&control->unknown, 1);
     if (!tcp->fin && !tcp->rst && tcp->ack) {
         castor_gate_track track = {.sent = bpf_ntohl(tcp->seq), .wanted = bpf_ntohl(tcp->ack_seq)};
@@ -246,7 +261,7 @@ static __always_inline int segment(struct __sk_buff *skb, castor_gate_control *c
     }
     const castor_gate_key key = {ip->daddr, tcp->dest, tcp->source};
     if (tcp->syn) return is_guarding && tcp->ack ? answer(skb, &key, &p) : PASS;
-    if (tcp->rst && !tcp->ack && is_opening(&key, &p)) return HOLD;
+    if (tcp->rst && !tcp->ack && is_awaited(&key, &p)) return HOLD;
     uint32_t *slot = bpf_map_lookup_elem(&gate_slots, &key);
     castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;
     if (is_guarding) return flow ? guard(skb, flow, &p) : stranger(control, &key, &p);

@@ -63,13 +63,22 @@ typedef struct castor_gate_key {
 } castor_gate_key;
 _Static_assert(sizeof(castor_gate_key) == 8, "no holes");
 
+enum : uint8_t {
+    CASTOR_GATE_NEW = 0,
+    CASTOR_GATE_KNOWN = 1,    ///< standbys know of the connection: the kernel's answer may leave
+    CASTOR_GATE_AWAITED = 2,  ///< the last machine's kernel had it: this one knows nothing of it, and must not say so
+};
+/// Seconds for which a port counts as listened to after the kernel has accepted a connection there: when the program has died, its
+/// kernel would say that nobody listens.
+#define CASTOR_GATE_LISTENS 10u
+
 /// A connection that a client opens, until the program accepts it.
 typedef struct castor_gate_opening {
     uint32_t received;  ///< both ends' first bytes: the numbers after the SYNs'
     uint32_t sent;      ///< 0 before the kernel has answered
     uint16_t segment;   ///< what the client's SYN says: the most bytes of a segment that it takes (RFC 9293 section 3.7.1),
     uint8_t scale;      ///< and how its windows are to be shifted (RFC 7323 section 2.2), or CASTOR_GATE_UNSCALED
-    uint8_t is_known;   ///< written by the owner: standbys know of it, and the kernel's answer may leave
+    uint8_t state;      ///< CASTOR_GATE_*, written by the owner
 } castor_gate_opening;
 _Static_assert(sizeof(castor_gate_opening) == 12, "no holes");
 #define CASTOR_GATE_UNSCALED 255u

@@ -8,19 +8,17 @@ final class OpeningWatch: @unchecked Sendable {
     private let monitor = Monitor()
     private var openings: [Opening] = []
 
-    /// `wake`: there is something to take. `note`: nothing ever will be, and no client gets an answer.
-    init(gate: EgressGate, wake: @escaping @Sendable () -> Void, note: @escaping @Sendable (String) -> Void) {
+    /// `wake`: there is something to take.
+    init(gate: EgressGate, wake: @escaping @Sendable () -> Void) {
         self.gate = gate
         Thread.start(isUrgent: true) { [self] in
-            do throws(TCPFailure) {
-                try gate.watchOpenings { new in
-                    monitor.lock()
-                    openings += new
-                    monitor.unlock()
-                    wake()
-                }
-            } catch {
-                note("clients cannot connect: \(error)")
+            while true {
+                let new = gate.takeOpenings(milliseconds: -1)
+                if new.isEmpty { continue }
+                monitor.lock()
+                openings += new
+                monitor.unlock()
+                wake()
             }
         }
     }

@@ -60,9 +60,7 @@ final class PrimaryNode: @unchecked Sendable {
         self.directory = directory
         held = HeldOutputs(segment: segment)
         watch = ConnectionWatch(segment: segment, gate: gate, held: held) { [control] in control.send("note \($0)") }
-        openings = gate.map { gate in
-            OpeningWatch(gate: gate, wake: { segment.wakeAgent() }, note: { [control] in control.send("note \($0)") })
-        }
+        openings = gate.map { OpeningWatch(gate: $0) { segment.wakeAgent() } }
         outputs = Outputs(segment: segment, connections: watch, held: held, openings: openings)
         machine = PrimaryMachine(id: id, log: log, options: options)
         events = open("\(directory)/events", O_RDONLY | O_CLOEXEC)

@@ -26,6 +26,7 @@ public final class EgressGate: Sendable {
     private let place: UInt32
     private let owner: GateOwner
     private let raw: RawSocket
+    nonisolated(unsafe) private let answers: GateObject.Answers
     /// What is in the slots: written by `add` before anybody has the slot.
     nonisolated(unsafe) private let connections: UnsafeMutablePointer<castor_tcp>
     private let places = Mutex(SlotQueue(count: Int(CASTOR_GATE_FLOWS)))
@@ -54,6 +55,7 @@ public final class EgressGate: Sendable {
         gate.control.pointee.mode = predecessor?.mode ?? CASTOR_GATE_PASS
         gate.control.pointee.block_ends = predecessor?.block_ends ?? 0
         do throws(TCPFailure) {
+            answers = try gate.answers()
             try gate.attach(to: device, named: name, place: place)
         } catch {
             gate.close()
@@ -114,26 +116,25 @@ public final class EgressGate: Sendable {
 
     // MARK: - Connections that clients open
 
-    /// Calls `body` with the openings whose answers the gate holds back, for ever, by the calling thread. Once.
-    public func watchOpenings(_ body: ([Opening]) -> Void) throws(TCPFailure) -> Never {
-        let answers = try gate.answers()
-        while true {
-            let openings = answers.take(milliseconds: -1).compactMap { Opening($0, local: gate.control.pointee.address) }
-            if !openings.isEmpty { body(openings) }
-        }
+    /// Those whose answers the gate has held back in `guard` since the last call; waits for one, at most `milliseconds` (-1: for ever).
+    /// By one thread at a time.
+    public func takeOpenings(milliseconds: Int32) -> [Opening] {
+        answers.take(milliseconds: milliseconds).compactMap { Opening($0, local: gate.control.pointee.address) }
     }
 
     /// Standbys know of it: the client may have its answer. A few system calls.
     public func admit(_ opening: Opening) {
-        guard hold(opening.tcp) else { return }
+        guard set(opening.tcp, to: CASTOR_GATE_KNOWN) else { return }
         _ = raw.send(opening.packet, to: opening.tcp)
     }
 
     /// One that the last machine's kernel had, and the program has yet to accept: until `add` or `forget` this kernel, which does not
     /// know it, says nothing about it. False when there are too many.
-    @discardableResult public func hold(_ tcp: castor_tcp) -> Bool {
+    @discardableResult public func hold(_ tcp: castor_tcp) -> Bool { set(tcp, to: CASTOR_GATE_AWAITED) }
+
+    private func set(_ tcp: castor_tcp, to state: UInt8) -> Bool {
         guard let key = castor_gate_key(tcp) else { return false }
-        return gate.openings.set(key, to: castor_gate_opening(received: tcp.received, sent: tcp.sent, segment: 0, scale: 0, is_known: 1))
+        return gate.openings.set(key, to: castor_gate_opening(received: tcp.received, sent: tcp.sent, segment: 0, scale: 0, state: state))
     }
 
     /// Nobody will accept it.

@@ -95,7 +95,7 @@ struct GateObject: @unchecked Sendable {
 
     // MARK: - Answers to SYNs
 
-    /// Those that the gate has held back. Used by one thread at a time, not after `close`.
+    /// Those that the gate has held back. Used by one thread at a time.
     final class Answers {
         private var ring: OpaquePointer?
         private var taken: [castor_gate_answer] = []

@@ -106,8 +106,14 @@ final class Machine: Sendable {
         }
     }
 
-    func gate() throws -> EgressGate {
-        try within { try EgressGate(object: Machine.object, device: Machine.device, address: ipv4(Machines.shared)) }
+    /// `admits`: clients may connect at once, as if there were standbys that know of everything.
+    func gate(admits: Bool = true) throws -> EgressGate {
+        let gate = try within { try EgressGate(object: Machine.object, device: Machine.device, address: ipv4(Machines.shared)) }
+        guard admits else { return gate }
+        Thread.detachNewThread { [weak gate] in
+            while let gate { for opening in gate.takeOpenings(milliseconds: 20) { gate.admit(opening) } }
+        }
+        return gate
     }
 
     static let object: String = {

@@ -232,6 +232,28 @@ extension Integration {
             workspace.expect(ended.status == 3 && ended.outputText == "ended\n45000 bytes\n", "the server: \(ended)")
         }
 
+        /// Connections that the program has not accepted, some of whose bytes have come: listeners of both protocols, and one that waits
+        /// for the first byte.
+        @Test(arguments: Death.allCases, ["0.0.0.0", "::", "deferred"])
+        func notAccepted(_ death: Death, _ listener: String) throws {
+            let workspace = try Workspace()
+            let service = try ProtectedService(
+                workspace, ["python3", Repository.guestSource("backlog_server.py"), listener, "\(ProtectedService.port)", "9"])
+            let client = try service.client("backlog_load.py", [Hosts.service, "\(ProtectedService.port)", "9"], begins: "connected")
+            _ = try service.replica.line(containing: "begun")
+            try service.dies(death)
+            client.closeInput()
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText == "begun\n9 clients\n", "the server: \(ended)")
+        }
+
+        /// A connection for each request: at any moment some are being opened and some wait to be accepted.
+        @Test(arguments: deaths)
+        func connections(_ number: Int, _ death: Death) throws {
+            try nginxDies("master_process off", number, death, client: "connect_load.py")
+        }
+
         /// Megabytes up, down and both ways at once, and an end of each direction by itself.
         @Test(arguments: deaths)
         func bulk(_ number: Int, _ death: Death) throws {
@@ -256,9 +278,9 @@ extension Integration {
         @Test(arguments: deaths)
         func nginxWithWorkers(_ number: Int, _ death: Death) throws { try nginxDies("worker_processes 2", number, death) }
 
-        private func nginxDies(_ processes: String, _ number: Int, _ death: Death) throws {
+        private func nginxDies(_ processes: String, _ number: Int, _ death: Death, client script: String = "http_load.py") throws {
             let workspace = try Workspace()
-            var random = Random("nginx dies \(number) \(death)")
+            var random = Random("nginx dies \(script) \(number) \(death)")
             try workspace.makeDirectory("www")
             try workspace.makeDirectory("work")
             chmod(workspace.path, 0o755)
@@ -281,7 +303,7 @@ extension Integration {
                     """.utf8))
             let service = try ProtectedService(workspace, ["nginx", "-p", workspace.path, "-c", configuration], files: workspace("work"))
             let client = try service.client(
-                "http_load.py", [Hosts.service, "\(ProtectedService.port)", workspace("www"), "20", "2000"], begins: "connected")
+                script, [Hosts.service, "\(ProtectedService.port)", workspace("www"), "20", "2000"], begins: "connected")
             _ = try client.line(containing: "\(100 * (1 + random.below(15)))")
             try service.dies(death)
             try service.expectAllRight(client)

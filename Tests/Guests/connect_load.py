@@ -1,0 +1,48 @@
+"""Fetches files, each over a connection of its own: connect_load.py ADDRESS PORT DIRECTORY THREADS ANSWERS.
+
+DIRECTORY has the same files; every answer is held against them. A connection that is refused, reset, ends early or is silent for 20 s is a
+failure. Prints a line for every hundredth answer."""
+import os
+import random
+import socket
+import sys
+import threading
+
+address, port, directory, count, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+files = {name: open(os.path.join(directory, name), "rb").read() for name in sorted(os.listdir(directory))}
+lock = threading.Lock()
+answers = 0
+
+
+def fetch(name):
+    with socket.create_connection((address, port), timeout=20) as connection:
+        connection.sendall(f"GET /{name} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while piece := connection.recv(1 << 20):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 ") or body != files[name]:
+        raise ValueError(f"{name} is not right: {len(body)} bytes, {head[:100]}")
+
+
+def work():
+    global answers
+    while answers < wanted:
+        try:
+            fetch(random.choice(list(files)))
+        except Exception as error:
+            print(f"after {answers} answers: {error!r}", file=sys.stderr, flush=True)
+            os._exit(1)
+        with lock:
+            answers += 1
+            if answers % 100 == 0:
+                print(answers, flush=True)
+
+
+threads = [threading.Thread(target=work) for _ in range(count)]
+print("connected", flush=True)
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(f"{answers} right answers")
