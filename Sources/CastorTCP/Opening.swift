@@ -30,7 +30,7 @@ public struct Opening: Sendable {
             if answer.opening.scale == UInt8(CASTOR_GATE_UNSCALED) { return nil }
             tcp.send_scale = answer.opening.scale
         }
-        tcp.mss = UInt32(max(answer.opening.segment, 88)) - (tcp.hasTimestamps ? 12 : 0)
+        tcp.mss = UInt32(max(answer.opening.segment, 88))
         self.tcp = tcp
         // The card was to compute the checksum.
         (packet[start + 16], packet[start + 17]) = (0, 0)

@@ -18,7 +18,7 @@ enum FtPrimaryCommand: Command {
         when the primary was stopped.
 
         With --ip and --dev, which need root's rights or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_PTRACE on both machines, TCP \
-        connections (IPv4) that the program has accepted go over, too.
+        connections (IPv4) that clients have opened go over, too.
 
         Replicas need the program's files as they are now: those of --files DIR they get from the primary, and see them in place of \
         their own.

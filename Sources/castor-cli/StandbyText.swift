@@ -44,7 +44,7 @@ enum StandbyText {
     }
 
     private static func guarantee(_ report: StandbyReport) -> String {
-        report.isPrivileged ? "privileged: UDP and the TCP connections that the program has accepted go over" : "unprivileged: UDP goes over"
+        report.isPrivileged ? "privileged: UDP and the TCP connections that clients have opened go over" : "unprivileged: UDP goes over"
     }
 
     private static func lease(_ report: StandbyReport) -> String {

@@ -156,7 +156,7 @@ import Testing
     @Test func otherVersions() throws {
         var bytes = try readFile(eventsPath)
         let start = Int(try open().index.chunks[0].offset)
-        for version in [3, 1] as [UInt8] {
+        for version in [UInt8(logFormatVersion + 1), 1] {
             bytes[start + 8] = version
             let sum = checksum(Array(bytes[start..<start + 88]))
             withUnsafeBytes(of: sum) { for index in 0..<8 { bytes[start + 88 + index] = $0[index] } }
@@ -166,7 +166,7 @@ import Testing
             #expect {
                 try reader.nextChunk()
             } throws: { error in
-                if case .damaged = error as? LogError { version == 1 } else { error as? LogError == .version(found: 3) }
+                if case .damaged = error as? LogError { version == 1 } else { error as? LogError == .version(found: UInt64(logFormatVersion + 1)) }
             }
         }
         var manifest = sampleManifest()
@@ -239,7 +239,7 @@ import Testing
     /// Past the checksums: chunks of blocks whose lengths do not fit.
     @Test func foreignBlocks() throws {
         var random = Random(seed: 36)
-        let file = ChunkFile(file: try ReadableFile(path: eventsPath), version: 2)
+        let file = ChunkFile(file: try ReadableFile(path: eventsPath), version: UInt64(logFormatVersion))
         let offset = try #require(try open().index.blocks.first).offset
         var header = try file.header(at: offset)
         let whole = Array(try file.chunk(header, at: offset).bytes)

@@ -12,6 +12,7 @@ import Testing
         var lines = [reader.manifest.json.text(), reader.ending?.json.text() ?? "no ending"]
         while let chunk = try reader.nextChunk() {
             lines.append("chunk \(chunk.number) events \(chunk.events) stamps \(chunk.minStamp)-\(chunk.maxStamp)")
+            lines += chunk.openings.map { "\($0)" }
             for run in chunk.runs {
                 lines.append("run \(run.stream) \(run.firstEvent) \(run.events) \(run.minVersion)-\(run.maxVersion)")
                 try chunk.forEach(stream: run.stream) { _, entry, payload in
@@ -22,7 +23,7 @@ import Testing
         return lines.joined(separator: "\n") + "\n"
     }
 
-    @Test(arguments: [1, 2]) func decodesAsEver(version: Int) throws {
+    @Test(arguments: [1, 2, 3]) func decodesAsEver(version: Int) throws {
         let path = "\(GoldenTests.folder)/v\(version)"
         let expected = String(decoding: try readFile("\(path)/listing.txt"), as: UTF8.self)
         #expect(try listing(LogReader(directory: path)) == expected)
@@ -37,7 +38,7 @@ import Testing
             events[index].payload = (0..<1000 * (1 + index % 7)).map { UInt8(truncatingIfNeeded: $0 / 10) }
             events[index].entry.payload = UInt32(events[index].payload.count)
         }
-        try writeLog(path, events, chunk: 70)
+        try writeLog(path, events, chunk: 70, openings: 2)
         writeFile("\(path)/listing.txt", try listing(LogReader(directory: path)).utf8)
     }
 }

@@ -16,6 +16,28 @@ import Testing
         for (stream, list) in byStream(events) { #expect(reader.totals[Int(stream)] == UInt64(list.count)) }
     }
 
+    /// Among the events, in a whole log, in one that is cut off, and in one that grows.
+    @Test func openings() throws {
+        var random = Random(seed: 12)
+        let events = random.events(300, streams: 3)
+        for ending in [sampleEnding, nil] {
+            let directory = TemporaryDirectory()
+            try writeLog(directory.path, events, chunk: 100, openings: 5, ending: ending)
+            let reader = try LogReader(directory: directory.path, allowTruncated: true)
+            let chunks = try (0..<reader.index.chunks.count).map { try reader.chunk(at: $0) }
+            let expected = sampleOpenings(5)
+            #expect(chunks.filter { $0.events == 0 }.count == 3 && reader.events == 300)
+            for chunk in chunks where chunk.events == 0 {
+                #expect(chunk.openings.count == 5 && zip(chunk.openings, expected).allSatisfy { "\($0)" == "\($1)" })
+            }
+            #expect(try readAll(reader) == byStream(events))
+            let growing = try GrowingLog(directory: directory.path)
+            var seen = 0
+            while let chunk = try growing.nextChunk() { seen += chunk.openings.count }
+            #expect(seen == 15)
+        }
+    }
+
     @Test func everyKindKeepsEveryField() throws {
         var random = Random(seed: 77)
         let events = (0...CASTOR_EV_OWNED).flatMap { kind in

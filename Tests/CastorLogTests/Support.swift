@@ -125,9 +125,21 @@ extension LogWriter {
 let sampleEnding = Ending(outcome: .exited(code: 3), unsupported: [.init(name: "io_uring_setup", count: 2)])
 
 /// Writes a log that has a chunk after every `chunk` events.
-func writeLog(_ directory: String, _ events: [Event], chunk: Int = .max, ending: Ending? = sampleEnding) throws {
+/// Connections, each with another client.
+func sampleOpenings(_ count: Int) -> [castor_tcp] {
+    (0..<count).map { number in
+        var tcp = castor_tcp()
+        (tcp.family, tcp.options, tcp.mss) = (2, CASTOR_TCP_SACK, 1460)
+        (tcp.peer_port, tcp.received, tcp.sent) = (UInt16(1000 + number), UInt32(number * 77), UInt32(number * 99))
+        return tcp
+    }
+}
+
+/// `openings`: as many before the events of each chunk.
+func writeLog(_ directory: String, _ events: [Event], chunk: Int = .max, openings: Int = 0, ending: Ending? = sampleEnding) throws {
     let writer = try LogWriter(directory: directory, manifest: sampleManifest())
     for (index, event) in events.enumerated() {
+        if index % chunk == 0 { try writer.append(openings: sampleOpenings(openings)) }
         try writer.append(event)
         if (index + 1) % chunk == 0 { try writer.flush() }
     }

@@ -277,6 +277,36 @@ extension KernelTests {
             #expect(read(client, UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1), 1) == -1 && errno == ECONNRESET)
         }
 
+        /// The kernel's answer waits until standbys know of the opening, from which the connection could be rebuilt as from the socket.
+        @Test func openings() throws {
+            let machines = try Machines()
+            let gate = try machines.primary.gate(admits: false)
+            gate.setMode(.guard)
+            let listener = try machines.primary.listener(Machines.shared, port: 7000)
+            let client = try machines.client.tcpSocket()
+            defer { for descriptor in [listener, client] { close(descriptor) } }
+            _ = fcntl(client, F_SETFL, O_NONBLOCK)
+            _ = with(Machines.shared, 7000) { connect(client, $0, $1) }
+            var openings: [Opening] = []
+            #expect(eventually {
+                openings += gate.takeOpenings(milliseconds: 10)
+                return !openings.isEmpty
+            })
+            var one = pollfd(fd: client, events: Int16(POLLOUT), revents: 0)
+            #expect(poll(&one, 1, 50) == 0, "the client has its answer before anybody knows")
+            let opening = try #require(openings.first)
+            gate.admit(opening)
+            #expect(poll(&one, 1, 1000) == 1)
+            // As long as nobody has accepted it, the same answer may be sent again: the kernel does so after a second.
+            let server = accept(listener, nil, nil)
+            defer { close(server) }
+            var tcp = try ReadOut.run(socket: server)
+            #expect(opening.tcp.isSame(as: tcp) && opening.tcp.mapped.isSame(as: tcp))
+            // The clock goes on.
+            tcp.timestamp = opening.tcp.timestamp
+            #expect(withUnsafeBytes(of: tcp) { a in withUnsafeBytes(of: opening.tcp) { b in a.elementsEqual(b) } }, "\(tcp) \(opening.tcp)")
+        }
+
         /// The client's bytes came before the program accepted the connection, and none come later.
         @Test func whatCameEarlyIsAcknowledgedAtOnce() throws {
             let machines = try Machines()
