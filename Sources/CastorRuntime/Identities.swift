@@ -64,14 +64,22 @@ enum Identities {
     }
 
     /// Before the call is made. The arguments are put back by `leave`, before the event is written.
-    /// `isLibcsOwn`: the library knows its threads by the ids that this kernel has given; only the calling thread's it asks for.
+    /// `isLibcsOwn`: the library knows its threads by the ids that this kernel has given; only the calling thread's it asks for, right
+    /// before it uses it (gettid, getpid, tgkill).
     @inline(never) @_noLocks static func enter(_ f: Frame, isLibcsOwn: Bool) {
+        let me = castor_me()
+        let isRaising = me.pointee.is_raising != 0
+        if f.pointee.nr != UInt64(SYS_getpid) { me.pointee.is_raising = f.pointee.nr == UInt64(SYS_gettid) && isLibcsOwn ? 1 : 0 }
         var ids = Arguments(of: f)
         if !ids.isAny { return }
         scratch(f)[0] = f.pointee.a0
         scratch(f)[1] = f.pointee.a1
-        let own = UInt64(castor_me().pointee.tid)
-        if f.pointee.nr == UInt64(SYS_tgkill), isLibcsOwn, f.pointee.a1 & 0xffff_ffff != recorded(own) { ids.second = false }
+        // The two may be the same number for different threads.
+        if f.pointee.nr == UInt64(SYS_tgkill), isLibcsOwn, !isRaising,
+            kernel(SYS_tgkill, real(f.pointee.a0 & 0xffff_ffff), f.pointee.a1, 0) != Errno.noSuchProcess
+        {
+            ids.second = false
+        }
         if ids.first { f.pointee.a0 = real(f.pointee.a0 & 0xffff_ffff) }
         if ids.second { f.pointee.a1 = real(f.pointee.a1 & 0xffff_ffff) }
         if ids.isGroup { f.pointee.a0 = group(f.pointee.a0) }

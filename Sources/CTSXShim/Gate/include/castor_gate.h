@@ -159,6 +159,7 @@ typedef struct castor_thread {
     uint64_t polls;            ///< so far; the next one at which signals are due (replay),
     uint64_t poll_next;
     uint64_t poll_head;        ///< as the entry at this place of the ring says
+    uint64_t is_raising;       ///< libc has just asked for this thread's id: see Identities.swift
     uint64_t looks;            ///< replay: at a polled variable, more than recorded, since this thread's last event
     uint64_t looks_place;      ///< that event's number
     uint64_t looks_since;      ///< and when there had been very many of them (ns)
