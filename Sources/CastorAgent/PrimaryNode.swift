@@ -79,6 +79,9 @@ final class PrimaryNode: @unchecked Sendable {
 
     // MARK: - Inputs from the thread that drains
 
+    /// Connections have changed, or are being opened.
+    var hasNews: Bool { watch.hasChanges || openings?.hasNews ?? false }
+
     /// The log has grown.
     func grew(to length: UInt64, events: UInt64) {
         monitor.lock()

@@ -123,7 +123,7 @@ final class RecordAgent {
             if primary != nil { pause = min(pause, 128) }
             if processes.mustLook { pause = min(pause, 50) }
             if isReminding { pause = min(pause, Reminder.pause) }
-            segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary.map { segment.hasCalls || anyWaits || $0.watch.hasChanges || $0.openings?.hasNews ?? false } ?? false }
+            segment.sleep(milliseconds: Int(pause)) { processes.hasNews || primary.map { segment.hasCalls || anyWaits || $0.hasNews } ?? false }
         }
     }
 

@@ -285,6 +285,9 @@ final class StandbyAgent {
             primary.watch.adopt()
             gate?.answerStrangers(seconds: StandbyAgent.strangers)
             gate?.setMode(.guard)
+        } else {
+            // Also if this machine's gate is one that an earlier primary here has left.
+            gate?.setMode(.pass)
         }
         takeOver(waiting)
         // While recording the words of the compiler plane's shards are locks, too.

@@ -56,10 +56,11 @@ struct Takeover: @unchecked Sendable {
         // The kernel's answer to what their clients say is a reset as long as they are not there.
         Thread.start {
             backlog?.fill(waiting)
+            // The program is not to wait for clients that say nothing any more.
+            if let backlog { Thread.start { backlog.serve() } }
             rebuild(closed, isClosed: true)
             gate?.blockEnds(false)
             for item in closed { close(item.socket) }
-            backlog?.serve()
         }
     }
 

@@ -246,6 +246,10 @@ extension Integration {
             try service.expectAllRight(client)
             let ended = try service.replica.wait(timeout: 60)
             workspace.expect(ended.status == 3 && ended.outputText == "begun\n9 clients\n", "the server: \(ended)")
+            for order in ReplayOrder.allCases {
+                let again = try workspace.castor("replay", "-q", "--order", order.rawValue, workspace("replica-log"))
+                workspace.expect(again.status == 3 && again.outputText == ended.outputText, "its log replays otherwise: \(again)")
+            }
         }
 
         /// A connection for each request: at any moment some are being opened and some wait to be accepted.
