@@ -48,7 +48,10 @@ final class ProtectedService {
     /// A client, which has begun.
     func client(_ script: String, _ words: [String], begins: String) throws -> Child {
         let client = try Child(Hosts.on(hosts.client) + ["python3", Repository.guestSource(script)] + words)
-        _ = try client.line(containing: begins)
+        do { _ = try client.line(containing: begins) } catch {
+            workspace.fail("\(error)\nprimary: \(primary.soFar.errorText)\nreplica: \(replica.soFar.errorText)")
+            throw error
+        }
         return client
     }
 

@@ -19,7 +19,7 @@ struct Timeout: Error, CustomStringConvertible {
     let partial: Outcome
 
     var description: String {
-        "no end within \(seconds) s: \(command)\nstdout so far: \(partial.output.count) bytes\n"
+        "no end within \(seconds) s, or too early a one: \(command)\nstdout so far: \(partial.output.count) bytes\n"
             + "stderr so far: \(partial.errorText.suffix(2000))"
     }
 }
@@ -150,7 +150,8 @@ final class Child {
 
     var isAlive: Bool { ending.status == nil }
     var command: String { words.joined(separator: " ") }
-    private var soFar: Outcome { Outcome(output: output.data, errors: errors.data, status: -1) }
+    /// What came out of it by now.
+    var soFar: Outcome { Outcome(output: output.data, errors: errors.data, status: -1) }
 
     // MARK: - Its end
 
