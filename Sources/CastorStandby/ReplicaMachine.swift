@@ -21,7 +21,7 @@ public struct ReplicaMachine: Sendable {
         /// become so, and once after `drain`.
         case idle(received: Position)
         case lease(LeaseAnswer)
-        /// At least as often as heartbeats are due. Read what has come over the link before, or a node that slept suspects without reason.
+        /// At least as often as heartbeats are due. A node whose ticks come late has slept, and has not listened meanwhile.
         case tick
         /// The operator says that this node is to take over.
         case takeOver
@@ -86,7 +86,9 @@ public struct ReplicaMachine: Sendable {
     private var filesReceived: UInt64 = 0
     /// The primary said that outputs wait for this replica.
     var isCounted = false
+    /// Later by the time that this node has slept since.
     var lastHeard: Milliseconds = 0
+    private var lastTick = Milliseconds.max
     var lastSent = Milliseconds.min
     var nextConnect = Milliseconds.min
 
@@ -164,6 +166,9 @@ public struct ReplicaMachine: Sendable {
     }
 
     private mutating func tick() {
+        // Perhaps the whole host stood still, and the primary with it: what it has to say then comes only from now on.
+        if now - options.silence / 2 > lastTick { lastHeard = min(now, lastHeard + now - lastTick) }
+        lastTick = now
         switch phase {
         case .following(let link):
             if now - lastHeard >= options.silence {

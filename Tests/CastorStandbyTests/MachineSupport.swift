@@ -89,6 +89,9 @@ struct TestReplica {
         }
     }
 
+    /// Awake, and nothing happens.
+    mutating func waits(_ time: Milliseconds) { for _ in 0..<time / 10 { _ = does(.tick, after: 10) } }
+
     mutating func receives(_ message: Message, _ link: Link = 1, epoch: UInt64? = nil, after pause: Milliseconds = 0)
         -> [ReplicaMachine.Action]
     {

@@ -162,6 +162,24 @@ extension Integration {
             try pair.expectAllRight(client)
         }
 
+        /// As on a host that stops its virtual machines for a while: the replica wakes up first, and nothing was heard for long.
+        @Test func bothStandStill() throws {
+            let workspace = try Workspace()
+            let pair = try Pair(workspace, primaryOptions: ["--deadline", "10000"])
+            let client = try pair.load()
+            _ = try client.line(containing: "500")
+            try pair.hosts.signal(pair.hosts.primary, SIGSTOP)
+            try pair.hosts.signal(pair.hosts.replica, SIGSTOP)
+            usleep(2_000_000)
+            try pair.hosts.signal(pair.hosts.replica, SIGCONT)
+            usleep(300_000)
+            try pair.hosts.signal(pair.hosts.primary, SIGCONT)
+            _ = try client.line(containing: "1500")
+            workspace.expect(!pair.replica.hasSaid("nothing was heard"), "the replica suspects: \(pair.replica.soFar.errorText)")
+            try pair.hosts.kill(pair.hosts.primary)
+            try pair.expectAllRight(client)
+        }
+
         /// The program goes on without its replica, and says so.
         @Test func replicaKilled() throws {
             let workspace = try Workspace()
