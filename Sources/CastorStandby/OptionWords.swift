@@ -8,6 +8,7 @@ extension StandbyOptions {
         ("silence", { Int64($0.agreement.silence) }, { $0.agreement.silence = UInt32(clamping: $1) }),
         ("lease", { Int64($0.agreement.lease) }, { $0.agreement.lease = UInt32(clamping: $1) }),
         ("window", { Int64(clamping: $0.agreement.window) }, { $0.agreement.window = UInt64(clamping: $1) }),
+        ("release", { Int64($0.agreement.release.rawValue) }, { $0.agreement.release = Release(rawValue: UInt8(clamping: $1)) ?? .consumed }),
         ("deadline", { $0.deadline }, { $0.deadline = $1 }),
         ("retry", { $0.retry }, { $0.retry = $1 }),
         ("store", { $0.hasStore ? 1 : 0 }, { $0.hasStore = $1 != 0 }),

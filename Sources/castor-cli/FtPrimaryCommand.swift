@@ -82,6 +82,9 @@ enum StandbyArguments {
         .value("heartbeat", nil, "MS", .number, "Both sides say something at least so often (10)."),
         .value("ack", nil, "N", .number, "Outputs wait for so many replicas; the same number on all nodes (1)."),
         .value(
+            "release", nil, "WHEN", .choice(["consumed", "received"]),
+            "Outputs leave when replicas have done what the log says, or as soon as they have it; the same on all nodes (consumed)."),
+        .value(
             "deadline", nil, "MS", .number,
             "A replica that outputs wait for and that acknowledges nothing for so long is dropped (3000)."),
         .value("silence", nil, "MS", .number, "Suspect the other side when nothing was heard of it for so long (100)."),
@@ -171,6 +174,7 @@ enum StandbyArguments {
         options.hasStore = arguments.text("lease") != nil
         options.deadline = 3000
         if let count = arguments.number("ack") { options.agreement.replicas = UInt32(clamping: count) }
+        if arguments.text("release") == "received" { options.agreement.release = .received }
         if let deadline = arguments.number("deadline") { options.deadline = Milliseconds(clamping: deadline) }
         if let time = arguments.number("heartbeat") { options.agreement.heartbeat = UInt32(clamping: time) }
         if let time = arguments.number("silence") { options.agreement.silence = UInt32(clamping: time) }

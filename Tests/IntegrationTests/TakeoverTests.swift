@@ -19,12 +19,13 @@ final class ProtectedService {
     /// Returns when the server listens, protected. `files`: a directory that the replica gets a copy of. `hasOwnIDs`: both machines count
     /// processes from 1, as containers do, castor being the first.
     init(
-        _ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false, isUDP: Bool = false, hasOwnIDs: Bool = false
+        _ workspace: Workspace, _ server: [String], files: String? = nil, hasLease: Bool = false, isUDP: Bool = false, hasOwnIDs: Bool = false,
+        options: [String] = []
     ) throws {
         self.workspace = workspace
         hosts = try Hosts(hasStore: hasLease)
         store = hasLease ? try LeaseStore(hosts, workspace) : nil
-        let common = ["--insecure", "--ip", "\(Hosts.service)/24"] + (store.map { ["--lease", $0.address, "--lease-time", "1000"] } ?? [])
+        let common = ["--insecure", "--ip", "\(Hosts.service)/24"] + (store.map { ["--lease", $0.address, "--lease-time", "1000"] } ?? []) + options
         let container = hasOwnIDs ? ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] : []
         replica = try workspace.startCastor(
             ["ft", "replica", "--listen", "\(Hosts.replicaAddress):7070", "--dev", Hosts.replicaDevice] + common
@@ -36,13 +37,13 @@ final class ProtectedService {
         try hosts.awaitListener(port: ProtectedService.port, isUDP: isUDP)
     }
 
-    static func redis(_ workspace: Workspace, hasLease: Bool = false) throws -> ProtectedService {
+    static func redis(_ workspace: Workspace, hasLease: Bool = false, options: [String] = []) throws -> ProtectedService {
         try ProtectedService(
             workspace,
             ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--maxclients", "12000",
                 "--tcp-backlog", "4096", "--dir", workspace.path,
             ],
-            hasLease: hasLease)
+            hasLease: hasLease, options: options)
     }
 
     /// A client, which has begun.
@@ -101,6 +102,18 @@ extension Integration {
             let service = try ProtectedService.redis(workspace, hasLease: true)
             let client = try service.load("redis", connections: 50, answers: 10_000)
             _ = try client.line(containing: "4000")
+            try service.dies(death)
+            try service.expectAllRight(client)
+        }
+
+        /// Outputs do not wait until the replica has done what it has received.
+        @Test(arguments: deaths)
+        func redisReleasedWhenReceived(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("redis dies, released early, \(number) \(death)")
+            let service = try ProtectedService.redis(workspace, options: ["--release", "received"])
+            let client = try service.load("redis", connections: 50, answers: 10_000)
+            _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
             try service.dies(death)
             try service.expectAllRight(client)
         }
