@@ -33,9 +33,11 @@ func castor_syscall_enter(_ f: Frame) -> Int32 {
     let mode = castor_mode_now()
     if mode == CASTOR_MODE_OFF || me.pointee.ring == nil || me.pointee.vforked != 0 { return pass(me, f) }
     if f.pointee.nr == UInt64(SYS_futex), isLibcsOwn(f) {
+        // A wake may be part of what is no event, such as unlocking a mutex: a handler that ran here would run later on replay.
+        if wakes(f.pointee.a1) { return CASTOR_PASS }
         // Waiting inside an interposed function or a private lock of libc: order is recorded there.
         me.pointee.frame = f
-        if !wakes(f.pointee.a1) { blockedInReal(me, true) }
+        blockedInReal(me, true)
         return CASTOR_EXECUTE
     }
     if row.pointee.replay == CASTOR_REPLAY_NEVER { return pass(me, f) }
@@ -78,7 +80,7 @@ func castor_syscall_exit(_ f: Frame) {
         if me.pointee.vforked != 0 { me.pointee.vforked = 0 } else { giveBack(me, f.pointee.result) }
     }
     if f.pointee.flags & Mark.silent != 0 {
-        if f.pointee.nr == UInt64(SYS_futex), !wakes(f.pointee.a1) { blockedInReal(me, false) }
+        if f.pointee.nr == UInt64(SYS_futex) { blockedInReal(me, false) }
         return
     }
     let row = castor_syscall_row_at(f.pointee.nr)
