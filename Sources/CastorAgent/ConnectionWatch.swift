@@ -80,13 +80,15 @@ final class ConnectionWatch: @unchecked Sendable {
         return changes
     }
 
-    /// A process was killed: its connections end when what it sent has gone.
+    /// A process was killed: connections that no other has end when what it sent has gone.
     func closeAll(of pid: UInt32) {
         let words = castor_connections_changed(segment.base)
         for index in 0..<CASTOR_CONNECTIONS {
             let connection = castor_connection_at(segment.base, index)
             let state = castor_load32(castor_connection_state(connection))
-            guard connection.pointee.pid == pid, state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_DATAGRAMS else { continue }
+            guard state == CASTOR_CONNECTION_OPEN || state == CASTOR_CONNECTION_DATAGRAMS,
+                Connections.leave(connection, pid)
+            else { continue }
             castor_store32(
                 castor_connection_state(connection), state == CASTOR_CONNECTION_OPEN ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
             _ = castor_fetch_or32(words + Int(index / 32), 1 << (index % 32))

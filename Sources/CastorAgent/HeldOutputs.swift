@@ -51,12 +51,14 @@ final class HeldOutputs: @unchecked Sendable {
 
     /// A descriptor of our own for it.
     func socket(of connection: UnsafeMutablePointer<castor_connection>) -> Int32? {
-        let pid = connection.pointee.pid
-        if let socket = processes[pid]?.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
-        // Another process may have the number by now.
-        let process = ProcessSockets(pid)
-        processes[pid] = process
-        return process.socket(connection.pointee.cookie, at: connection.pointee.descriptor)
+        for pid in Connections.holders(connection) {
+            if let socket = processes[pid]?.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
+            // Another process may have the number by now.
+            let process = ProcessSockets(pid)
+            processes[pid] = process
+            if let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
+        }
+        return nil
     }
 
     /// Whether a ring has outputs of which nobody was told.

@@ -73,13 +73,15 @@ struct Takeover: @unchecked Sendable {
         for index in 0..<CASTOR_CONNECTIONS {
             let connection = castor_connection_at(segment.base, index)
             guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_OPEN else { continue }
-            let pid = connection.pointee.pid
-            let process = processes[pid] ?? ProcessSockets(pid)
-            processes[pid] = process
-            if let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) {
+            let count = items.count
+            for pid in Connections.holders(connection) where items.count == count {
+                let process = processes[pid] ?? ProcessSockets(pid)
+                processes[pid] = process
+                guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else { continue }
                 items.append(Item(index: index, connection: connection, socket: socket))
-            } else {
-                note("a TCP connection is lost: its socket was not found in process \(pid)")
+            }
+            if items.count == count {
+                note("a TCP connection is lost: its socket was not found in process \(connection.pointee.pid)")
             }
         }
         return items

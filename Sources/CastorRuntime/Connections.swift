@@ -14,17 +14,14 @@ enum Connections {
     /// The connection behind a descriptor, also one that has just been closed.
     @_noLocks static func find(_ fd: UInt64) -> Connection? {
         let object = castor_descriptor(fd & 0xffff_ffff).pointee >> 4
+        let owner = owner(object)
         var i: UInt32 = 0
         while i < CASTOR_CONNECTION_REACH {
             let c = at(object &+ i)
             let state = castor_load32(castor_connection_state(c))
             if state == CASTOR_CONNECTION_FREE { return nil }
             let isOne = isLive(c) || state == CASTOR_CONNECTION_CLOSED
-            if isOne, c.pointee.object == object,
-                c.pointee.pid == process.pointee.pid
-            {
-                return c
-            }
+            if isOne, c.pointee.object == object, c.pointee.pid == owner { return c }
             i &+= 1
         }
         return nil
@@ -98,6 +95,7 @@ enum Connections {
         c.pointee.pid = process.pointee.pid
         c.pointee.descriptor = UInt32(truncatingIfNeeded: fd)
         c.pointee.references = 1
+        c.pointee.heirs = (0, 0, 0)
         c.pointee.ending = 0
         c.pointee.may_end = 0
         c.pointee.epoll = 0
@@ -146,12 +144,18 @@ enum Connections {
     }
     /// One descriptor less.
     @_noLocks private static func closed(_ c: Connection) {
-        guard isLive(c), castor_fetch_add32(castor_connection_references(c), UInt32.max) == 1 else { return }
-        let isStream = castor_load32(castor_connection_state(c)) == CASTOR_CONNECTION_OPEN
-        castor_store32(castor_connection_state(c), isStream ? CASTOR_CONNECTION_CLOSED : CASTOR_CONNECTION_GONE)
-        changed(c)
+        if isLive(c), remove(c) { isOver(c) }
     }
-    /// Of this process's, those whose first descriptor a close_range closes.
+    /// Nobody has a descriptor of it any more. Two processes may find that at once.
+    @_noLocks static func isOver(_ c: Connection) {
+        let state = castor_connection_state(c)
+        if castor_cas32(state, CASTOR_CONNECTION_OPEN, CASTOR_CONNECTION_CLOSED) != 0
+            || castor_cas32(state, CASTOR_CONNECTION_DATAGRAMS, CASTOR_CONNECTION_GONE) != 0
+        {
+            changed(c)
+        }
+    }
+    /// Of those that this process has opened, those whose first descriptor a close_range closes.
     @_noLocks private static func forEach(inRangeOf f: Frame, _ body: (Connection) -> Void) {
         if f.pointee.a2 & 4 != 0 { return }  // CLOSE_RANGE_CLOEXEC
         var i: UInt32 = 0
@@ -177,7 +181,7 @@ enum Connections {
         _ = castor_cas32(castor_connection_epoll(c), UInt32(truncatingIfNeeded: f.pointee.a0) &+ 1, 0)
     }
     @_noLocks private static func refer(_ f: Frame) {
-        if let c = find(UInt64(bitPattern: f.pointee.result)) { _ = castor_fetch_add32(castor_connection_references(c), 1) }
+        if let c = find(UInt64(bitPattern: f.pointee.result)) { add(c) }
     }
 
     /// Before a call that ends connections, or what they send: the gate is to let that through when a standby knows. The connection
@@ -193,7 +197,7 @@ enum Connections {
         case SYS_close_range:
             var last: Connection?
             forEach(inRangeOf: f) { c in
-                if castor_load32(castor_connection_references(c)) == 1 { last = end(c, CASTOR_ENDING_CONNECTION) ?? last }
+                if references(c) == 1 { last = end(c, CASTOR_ENDING_CONNECTION) ?? last }
             }
             return last
         default: return nil
@@ -201,7 +205,7 @@ enum Connections {
     }
     /// A descriptor is about to be closed.
     @_noLocks private static func end(_ fd: UInt64) -> Connection? {
-        guard let c = find(fd), castor_load32(castor_connection_references(c)) == 1 else { return nil }
+        guard let c = find(fd), references(c) == 1 else { return nil }
         return end(c, CASTOR_ENDING_CONNECTION)
     }
     @_noLocks private static func end(_ c: Connection, _ what: UInt32) -> Connection? {
@@ -217,7 +221,7 @@ enum Connections {
         var i: UInt32 = 0
         while i < CASTOR_CONNECTIONS {
             let c = at(i)
-            if c.pointee.pid == process.pointee.pid { last = end(c, CASTOR_ENDING_CONNECTION) ?? last }
+            if isLive(c), case let own = ownReferences(c), own > 0, references(c) == own { last = end(c, CASTOR_ENDING_CONNECTION) ?? last }
             i &+= 1
         }
         return last

@@ -76,7 +76,7 @@ enum HeldOutputs {
     /// all that is held and when a standby knows. So the call need not wait. The program's epoll set is not to tell of it any more.
     @inline(never) @_noLocks private static func canClose(_ f: Frame) -> Bool {
         guard f.pointee.nr == UInt64(SYS_close), let c = Connections.find(f.pointee.a0), isOpen(c),
-            castor_load32(castor_connection_references(c)) == 1, !lingers(f.pointee.a0)
+            Connections.references(c) == 1, !lingers(f.pointee.a0)
         else { return false }
         switch c.pointee.epoll {
         case 0: return true
@@ -140,7 +140,7 @@ enum HeldOutputs {
             var i: UInt32 = 0
             while i < CASTOR_CONNECTIONS {
                 let c = Connections.at(i)
-                if c.pointee.pid == process.pointee.pid { awaitRelease(of: c) }
+                if Connections.isLive(c), Connections.ownReferences(c) > 0 { awaitRelease(of: c) }
                 i &+= 1
             }
         case SYS_dup2, SYS_dup3: awaitRelease(ofDescriptor: f.pointee.a1)

@@ -61,6 +61,15 @@ enum Identities {
             }
         }
         var isAny: Bool { @_noLocks get { first || second || isGroup } }
+
+        /// The first two arguments for this kernel.
+        @_noLocks func real(_ f: Frame) -> (UInt64, UInt64) {
+            var (a0, a1) = (f.pointee.a0, f.pointee.a1)
+            if first { a0 = Identities.real(a0 & 0xffff_ffff) }
+            if second { a1 = Identities.real(a1 & 0xffff_ffff) }
+            if isGroup { a0 = group(a0) }
+            return (a0, a1)
+        }
     }
 
     /// Before the call is made. The arguments are put back by `leave`, before the event is written.
@@ -70,6 +79,7 @@ enum Identities {
         let me = castor_me()
         let isRaising = me.pointee.is_raising != 0
         if f.pointee.nr != UInt64(SYS_getpid) { me.pointee.is_raising = f.pointee.nr == UInt64(SYS_gettid) && isLibcsOwn ? 1 : 0 }
+        if takesHeader(f) { halves(f.pointee.a0)[1] = UInt32(truncatingIfNeeded: real(UInt64(halves(f.pointee.a0)[1]))) }
         var ids = Arguments(of: f)
         if !ids.isAny { return }
         scratch(f)[0] = f.pointee.a0
@@ -80,9 +90,7 @@ enum Identities {
         {
             ids.second = false
         }
-        if ids.first { f.pointee.a0 = real(f.pointee.a0 & 0xffff_ffff) }
-        if ids.second { f.pointee.a1 = real(f.pointee.a1 & 0xffff_ffff) }
-        if ids.isGroup { f.pointee.a0 = group(f.pointee.a0) }
+        (f.pointee.a0, f.pointee.a1) = ids.real(f)
     }
 
     /// After it.
@@ -91,6 +99,7 @@ enum Identities {
             f.pointee.a0 = scratch(f)[0]
             f.pointee.a1 = scratch(f)[1]
         }
+        if takesHeader(f) { halves(f.pointee.a0)[1] = UInt32(truncatingIfNeeded: recorded(UInt64(halves(f.pointee.a0)[1]))) }
         if f.pointee.result < 0 { return }
         switch Int32(truncatingIfNeeded: f.pointee.nr) {
         case SYS_getpid, SYS_gettid, SYS_getppid, SYS_getpgrp, SYS_getpgid, SYS_getsid, SYS_wait4:
@@ -102,6 +111,11 @@ enum Identities {
         }
     }
 
+    /// struct __user_cap_header_struct, with an id behind its version.
+    @_noLocks private static func takesHeader(_ f: Frame) -> Bool {
+        (f.pointee.nr == UInt64(SYS_capset) || f.pointee.nr == UInt64(SYS_capget)) && f.pointee.a0 != 0
+    }
+
     /// An id, or, below -1, that of a group's first process.
     @_noLocks private static func group(_ argument: UInt64) -> UInt64 {
         let id = Int32(truncatingIfNeeded: argument)
@@ -110,6 +124,20 @@ enum Identities {
     }
 
     // MARK: - Replay on a standby
+
+    /// A call that is made again.
+    @inline(never) @_noLocks static func repeated(_ f: Frame) -> Int64 {
+        let nr = Int32(truncatingIfNeeded: f.pointee.nr)
+        var header: UInt64 = 0
+        var (a0, a1) = Arguments(of: f).real(f)
+        return withUnsafeMutablePointer(to: &header) { header in
+            if takesHeader(f) {
+                (a0, a1) = (address(header), f.pointee.a1)
+                header.pointee = words(f.pointee.a0)[0] & 0xffff_ffff | real(words(f.pointee.a0)[0] >> 32) << 32
+            }
+            return kernel(nr, a0, a1, f.pointee.a2, f.pointee.a3, f.pointee.a4, f.pointee.a5)
+        }
+    }
 
     /// A child was waited for, which the kernel here keeps until somebody does. Its own replay ends soon, if it has not.
     @_noLocks static func reap(_ f: Frame, _ entry: castor_entry) {

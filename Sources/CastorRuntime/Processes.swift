@@ -150,6 +150,7 @@ let vforkMark = vforks
 }
 
 @_noLocks private func prepareFork(_ me: Thread) {
+    Connections.bequeath(me.pointee.stream)
     process.pointee.multithreaded = 1  // shared mappings may now have two sides
     me.pointee.ordered = 1
     lockHeap()
@@ -177,6 +178,7 @@ let vforkMark = vforks
     if attached { unlockHeap() }
     if process.pointee.forks & 1 != 0 { endCut(me, f) }
     if f.pointee.result != 0 {
+        if attached { Connections.inherit(me.pointee.stream, child: UInt32(truncatingIfNeeded: max(f.pointee.result, 0))) }
         announce(f.pointee.result)
         if f.pointee.flags & masked != 0 { unblockSignals(f) }
         return
@@ -184,7 +186,9 @@ let vforkMark = vforks
     castor_arm()
     guard attached else { return }
     let p = process
+    Connections.descend()
     p.pointee.pid = UInt32(truncatingIfNeeded: kernel(SYS_getpid))
+    Connections.inherit(me.pointee.stream, child: p.pointee.pid)
     p.pointee.live = 1
     p.pointee.parked = 0
     p.pointee.stopped = 0
@@ -215,6 +219,7 @@ func castor_child_started(_ top: UnsafePointer<UInt64>) {
     switch Int32(truncatingIfNeeded: f.pointee.nr) {
     case SYS_exit_group:
         waitForOthers(me)
+        Connections.leave()
         markFinished()
         return CASTOR_PASS
     case SYS_clone, SYS_clone3, SYS_fork, SYS_vfork:

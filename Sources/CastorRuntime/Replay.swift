@@ -285,6 +285,7 @@ import CTSXShim
 
 /// Ends this process by a signal, whatever its disposition and mask.
 @_noLocks func die(_ signal: UInt64) {
+    if isReplaying { Connections.leave() }
     var none = castor_action()
     withUnsafeMutablePointer(to: &none) { kernel(SYS_rt_sigaction, signal, address($0), 0, 8) }
     var mask: UInt64 = 1 << (signal &- 1)

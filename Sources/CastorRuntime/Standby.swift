@@ -69,11 +69,7 @@ private let inProgress: Int64 = -115
 /// What leads out of the recording is not touched before the standby is live.
 @inline(__always) @_noLocks private func isWithin(_ fd: UInt64) -> Bool { Descriptors.kind(fd) != DescriptorKind.network }
 
-@_noLocks private func repeated(_ f: Frame) -> Int64 {
-    kernel(
-        Int32(truncatingIfNeeded: f.pointee.nr), f.pointee.a0, f.pointee.a1, f.pointee.a2, f.pointee.a3, f.pointee.a4,
-        f.pointee.a5)
-}
+@inline(__always) @_noLocks private func repeated(_ f: Frame) -> Int64 { Identities.repeated(f) }
 
 /// The call must succeed as it did: else the standby's files are not the primary's.
 @_noLocks private func demand(_ result: Int64, _ me: Thread, _ f: Frame, _ entry: castor_entry) {
@@ -108,7 +104,7 @@ private let inProgress: Int64 = -115
         if !isWithin(f.pointee.a0), isStream(f.pointee.a0) { return }
     case SYS_shutdown: if !isWithin(f.pointee.a0) { return }
     case SYS_ioctl: if !setsFlags(f.pointee.a1) { return }
-    case SYS_prctl: if f.pointee.a0 != 15 { return }  // PR_SET_NAME
+    case SYS_prctl: if !setsProcess(f.pointee.a0) { return }
     case SYS_prlimit64: if f.pointee.a2 == 0 { return }
     default: break
     }
@@ -119,6 +115,15 @@ private let inProgress: Int64 = -115
 @inline(__always) @_noLocks private func setsFlags(_ request: UInt64) -> Bool {
     let request = request & 0xffff_ffff
     return request == 0x5421 || request == 0x5452 || request == 0x5451 || request == 0x5450
+}
+
+/// PR_SET_PDEATHSIG, DUMPABLE, KEEPCAPS, NAME, PR_CAPBSET_DROP, PR_SET_SECUREBITS, TIMERSLACK, CHILD_SUBREAPER, NO_NEW_PRIVS,
+/// PR_CAP_AMBIENT: what the process is and may do. Others, of memory above all, are for the replay to decide.
+@inline(__always) @_noLocks private func setsProcess(_ option: UInt64) -> Bool {
+    switch option & 0xffff_ffff {
+    case 1, 4, 8, 15, 24, 28, 29, 36, 38, 47: true
+    default: false
+    }
 }
 
 @_noLocks func isStream(_ fd: UInt64) -> Bool {

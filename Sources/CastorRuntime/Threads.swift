@@ -146,6 +146,7 @@ func castor_attach_image(_ image: UnsafePointer<castor_image>) {
         segment.pointee.main_pid = p.pointee.pid
     } else {
         closeOldRings(image)
+        Connections.begin()
     }
     attach(image.pointee.stream, parent: image.pointee.parent, image: image)
     if isReplaying, !isStandby { discardChildren() }

@@ -248,6 +248,28 @@ extension Integration {
             workspace.expect(ended.status == 3 && ended.outputText == "ended\n45000 bytes\n", "the server: \(ended)")
         }
 
+        /// A process for each connection, which another one has accepted; some end without closing it.
+        @Test(arguments: deaths)
+        func aProcessForEach(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("a process for each \(number) \(death)")
+            let service = try ProtectedService(
+                workspace,
+                ["setpriv", "--no-new-privs", "--bounding-set", "-sys_time", "python3", Repository.guestSource("fork_server.py"), Hosts.service,
+                    "\(ProtectedService.port)", "40",
+                ])
+            let client = try service.client("fork_load.py", [Hosts.service, "\(ProtectedService.port)", "40", "100"], begins: "100")
+            _ = try client.line(containing: "\(100 * (3 + random.below(30)))")
+            try service.dies(death)
+            try service.expectAllRight(client)
+            let ended = try service.replica.wait(timeout: 60)
+            workspace.expect(ended.status == 3 && ended.outputText == "40 clients, no new privileges: 1\n", "the server: \(ended)")
+            for order in ReplayOrder.allCases {
+                let again = try workspace.castor("replay", "-q", "--order", order.rawValue, workspace("replica-log"))
+                workspace.expect(again.status == 3 && again.outputText == ended.outputText, "its log replays otherwise: \(again)")
+            }
+        }
+
         /// Connections that the program has not accepted, some of whose bytes have come: listeners of both protocols, and one that waits
         /// for the first byte.
         @Test(arguments: Death.allCases, ["0.0.0.0", "::", "deferred"])

@@ -214,13 +214,18 @@ void castor_exec_examine(castor_exec *x, int32_t directory, const char *path, ui
 static const char no_rseq[] = CASTOR_NO_RSEQ;
 static const char no_rdrand[] = CASTOR_OPENSSL "=" CASTOR_NO_RDRAND;
 
-/// Segment descriptor, streams, and which open file description each descriptor names.
+/// Segment descriptor, streams, whose connections there are, and which open file description each descriptor names.
 static uint64_t put_segment(char *to, uint32_t stream, uint32_t parent, uint32_t borrowed) {
     uint64_t n = append_number(to, append(to, 0, CASTOR_ENV "="), (uint64_t)castor_proc.segment_fd);
     n = append_hex(to, append(to, n, "."), stream, 8);
     n = append_hex(to, append(to, n, "."), parent, 8);
     n = append_hex(to, append(to, n, "."), borrowed, 1);
     n = append_hex(to, append(to, n, "."), castor_proc.next_object, 8);
+    n = append(to, n, ".");
+    for (uint64_t i = 0; i < CASTOR_ANCESTORS; i++) {
+        n = append_hex(to, n, castor_proc.ancestors[i].pid, 8);
+        n = append_hex(to, n, castor_proc.ancestors[i].end, 8);
+    }
     for (uint64_t fd = 0; fd < CASTOR_DESCRIPTORS; fd++) {
         uint32_t word = *castor_descriptor(fd);
         if (!word || (word & 15) >= CASTOR_DESCRIPTOR_CLOSED) continue;

@@ -120,6 +120,12 @@ static void read_handover(castor_image *image, const char *p) {
     image->borrowed = (uint32_t)value;
     p = fixed_hex(p + 1, 8, &value);
     castor_proc.next_object = (uint32_t)value;
+    p++;
+    for (uint64_t i = 0; i < CASTOR_ANCESTORS; i++) {
+        p = fixed_hex(p, 8, &value);
+        p = fixed_hex(p, 8, &word);
+        castor_proc.ancestors[i] = (castor_ancestor){(uint32_t)value, (uint32_t)word};
+    }
     while (*p == '.') {
         p = fixed_hex(p + 1, 4, &value);
         p = fixed_hex(p, 8, &word);

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CASTOR_ABI_VERSION 11u
+#define CASTOR_ABI_VERSION 12u
 #define CASTOR_MAGIC 0x31524f5453414343ull /* "CCASTOR1" */
 /// Descriptor number under which the program inherits the segment; the runtime closes it once mapped.
 #define CASTOR_SEGMENT_FD 997

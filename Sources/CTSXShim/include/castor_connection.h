@@ -29,6 +29,11 @@ enum : uint32_t {
     CASTOR_CONNECTION_AWAITED = 7,
 };
 
+/// Processes that have a connection beside the one that has opened it: see Heirs.swift.
+#define CASTOR_HEIRS 3u
+/// With a stream's number, in place of a process id: a child that is being made.
+#define CASTOR_UNBORN 0x80000000u
+
 #define CASTOR_READ_OUT 2u
 #define CASTOR_NOT_READ_OUT 3u
 
@@ -42,9 +47,9 @@ enum : uint32_t { CASTOR_ENDING_NOTHING = 0, CASTOR_ENDING_OUTPUT = 1, CASTOR_EN
 typedef struct castor_connection {
     uint32_t state;
     uint32_t object;           ///< see Descriptors.swift
-    uint32_t pid;
+    uint32_t pid;              ///< the process that has opened it
     uint32_t descriptor;       ///< the first that it had
-    uint32_t references;       ///< descriptors of it
+    uint32_t references;       ///< descriptors of it that this process has
     uint32_t ending;           ///< CASTOR_ENDING_*; on a standby what has ended while the connection is there
     uint32_t may_end;          ///< recording: the standby knows, and the gate lets it through (futex word)
     uint32_t epoll;            ///< descriptor, and one more, of the epoll set that it is in; 0: none, CASTOR_EPOLLS: several
@@ -59,7 +64,7 @@ typedef struct castor_connection {
     uint32_t writers;          ///< threads that send themselves now; CASTOR_HOLDING: one takes its place for what is held
     uint64_t released;         ///< of `produced`: bytes that the kernel has been given
     uint64_t writes, writes_done; ///< calls whose output was held, and how many of them are over
-    uint64_t pad3[3];
+    uint64_t heirs[CASTOR_HEIRS]; ///< process id, and below it how many descriptors it has; 0: nobody
 } castor_connection;
 _Static_assert(sizeof(castor_connection) == 192, "three lines");
 

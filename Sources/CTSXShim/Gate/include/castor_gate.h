@@ -196,6 +196,12 @@ CASTOR_NOLOCKS CASTOR_HIDDEN int32_t castor_goes_live(void);
 /// Objects that the chaos mode remembers.
 #define CASTOR_TAKERS 1024u
 
+/// Processes that this one descends from and whose connections it has: objects below `end` are that one's, unless they are an older one's.
+#define CASTOR_ANCESTORS 8u
+typedef struct castor_ancestor {
+    uint32_t pid, end;
+} castor_ancestor;
+
 /// Per-process state of the policy: plain words, so that Swift needs no globals of its own.
 typedef struct castor_process {
     uint32_t multithreaded;    ///< a second thread was created, ever
@@ -229,6 +235,7 @@ typedef struct castor_process {
     uint32_t unowned;          ///< recording: its memory changes in ways that the compiler plane does not see, or not in one
                                ///< piece (others map it, assembly, order=shared): its threads own nothing
     uint32_t went_live;        ///< standby: this process goes on by itself
+    castor_ancestor ancestors[CASTOR_ANCESTORS]; ///< the oldest first; pid 0: no more
     uint64_t takers[CASTOR_TAKERS]; ///< chaos: objects by address, who took them last, and whether others do: see Chaos.swift
     uint64_t vdso_clock_gettime, vdso_gettimeofday, vdso_time, vdso_getcpu, vdso_clock_getres; ///< real entries
 } castor_process;
@@ -248,6 +255,7 @@ CASTOR_FIELD(process, next_object, uint32_t)
 CASTOR_ARRAY(process, said, uint64_t)
 CASTOR_ARRAY(process, processors, uint64_t)
 CASTOR_ARRAY(process, takers, uint64_t)
+CASTOR_ARRAY(process, ancestors, castor_ancestor)
 CASTOR_ARRAY(unrest, recent, uint64_t)
 CASTOR_FIELD(thread, unrest, castor_unrest)
 CASTOR_ARRAY(process, streams, uint64_t)
