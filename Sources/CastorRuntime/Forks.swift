@@ -187,6 +187,8 @@ extension UnsafeMutablePointer where Pointee == castor_ring {
         if events < place.events || owned < place.owned { return false }
         if place.quiet == 0 { return true }
         if doing == CASTOR_WAIT_REAL { return events > place.events }  // in a call that never returned
+        // A standby's log may not have its next event yet, which says that it comes after the fork.
+        if isStandby, doing == CASTOR_WAIT_FEED, castor_load(castor_ring_tail(r)) == head { return true }
         return doing == CASTOR_WAIT_TURN && isAtFork
     }
     return hasEnded(place.stream)  // it was about to end when the recorded one forked

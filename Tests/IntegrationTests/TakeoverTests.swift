@@ -37,13 +37,14 @@ final class ProtectedService {
         try hosts.awaitListener(port: ProtectedService.port, isUDP: isUDP)
     }
 
-    static func redis(_ workspace: Workspace, hasLease: Bool = false, options: [String] = []) throws -> ProtectedService {
+    /// `files`: the directory that it saves to, of which the replica gets a copy.
+    static func redis(_ workspace: Workspace, files: String? = nil, hasLease: Bool = false, options: [String] = []) throws -> ProtectedService {
         try ProtectedService(
             workspace,
             ["redis-server", "--bind", Hosts.service, "--port", "\(port)", "--save", "", "--protected-mode", "no", "--maxclients", "12000",
-                "--tcp-backlog", "4096", "--dir", workspace.path,
+                "--tcp-backlog", "4096", "--dir", files ?? workspace.path,
             ],
-            hasLease: hasLease, options: options)
+            files: files, hasLease: hasLease, options: options)
     }
 
     /// A client, which has begun.
@@ -104,6 +105,31 @@ extension Integration {
             _ = try client.line(containing: "4000")
             try service.dies(death)
             try service.expectAllRight(client)
+        }
+
+        /// Forks of a program of several threads, whose children have all its connections, too.
+        @Test(arguments: deaths)
+        func redisThatSaves(_ number: Int, _ death: Death) throws {
+            let workspace = try Workspace()
+            var random = Random("redis dies while it saves \(number) \(death)")
+            let service = try ProtectedService.redis(workspace, files: try workspace.makeDirectory("data"))
+            func ask(_ words: String...) throws -> Child {
+                try Child(
+                    Hosts.on(service.hosts.client) + ["timeout", "30", "redis-cli", "-h", Hosts.service, "-p", "\(ProtectedService.port)"] + words)
+            }
+            let client = try service.load("redis", connections: 50, answers: 10_000)
+            let saver = try ask("-r", "100", "-i", "0.05", "BGSAVE")
+            _ = try saver.line(containing: "Background saving started", 2)
+            _ = try client.line(containing: "\(1000 * (2 + random.below(7)))")
+            usleep(UInt32(random.below(100_000)))
+            try service.dies(death)
+            try service.expectAllRight(client)
+            saver.kill()
+            // The survivor saves, too, once its own children have.
+            let deadline = Date(timeIntervalSinceNow: 30)
+            var answer = ""
+            while !answer.hasPrefix("OK"), Date() < deadline { answer = try ask("SAVE").wait().outputText }
+            workspace.expect(answer.hasPrefix("OK"), "the survivor does not save: \(answer)")
         }
 
         /// Outputs do not wait until the replica has done what it has received.
