@@ -31,8 +31,10 @@ final class StandbyAgent {
     private var openings = Openings()
     /// Streams that were told that they end.
     private var ended: Set<UInt32> = []
-    /// By stream whose last event is that it executed a program: that one's stream, which shows that it did.
-    private var executed: [UInt32: UInt32] = [:]
+    /// By stream whose last event is that it executed a program: that one's stream, which shows that it did, and the counter then.
+    private var executed: [UInt32: (next: UInt32, time: UInt64)] = [:]
+    /// By stream: when the call that made it was logged. That of a vfork is when its child has executed a program, or has ended.
+    private var made: [UInt32: UInt64] = [:]
     /// By stream whose last event is that it executed a program that is not recorded: when that came.
     private var left: [UInt32: Milliseconds] = [:]
     /// Longer than the primary's agent leaves an event in its ring: one that failed would have been followed by another.
@@ -181,8 +183,11 @@ final class StandbyAgent {
                     }
                     polls.see(entry, run.stream, segment)
                     let isExec = entry.kind == CASTOR_EV_EXEC, isRecorded = entry.flags & CASTOR_UNRECORDED == 0
-                    executed[run.stream] = isExec && isRecorded ? UInt32(entry.value) : nil
+                    executed[run.stream] = isExec && isRecorded ? (UInt32(entry.value), entry.stamp) : nil
                     left[run.stream] = isExec && !isRecorded ? now() : nil
+                    if entry.kind == CASTOR_EV_SYSCALL, [56, 58, 435].contains(entry.nr) {  // clone, vfork, clone3
+                        made[UInt32(truncatingIfNeeded: entry.value)] = entry.stamp
+                    }
                     openings.see(entry, payload, run.stream, queue.events)
                     queue.append(&entry, payload)
                 }
@@ -222,8 +227,8 @@ final class StandbyAgent {
     private func hasExecuted(_ stream: UInt32, _ process: UInt32) -> Bool {
         guard queues[stream]?.unplaced ?? 0 == 0 else { return false }
         if let time = left[stream] { return now() - time >= StandbyAgent.patience }
-        if let next = executed[stream], queues[next]?.placedEvents ?? 0 > 0 {
-            replaced[process] = next
+        if let it = executed[stream], queues[it.next]?.placedEvents ?? 0 > 0 || made[stream] ?? 0 > it.time {
+            replaced[process] = it.next
             return true
         }
         // The process's other threads are gone, too.
