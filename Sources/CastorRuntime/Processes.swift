@@ -146,11 +146,11 @@ let vforkMark = vforks
     f.pointee.flags |= forks | masked
     blockSignals(f)
     beginCut(me, f)
+    Connections.bequeath(me.pointee.stream)  // what others have opened before they stood still, too
     return CASTOR_EXECUTE
 }
 
 @_noLocks private func prepareFork(_ me: Thread) {
-    Connections.bequeath(me.pointee.stream)
     process.pointee.multithreaded = 1  // shared mappings may now have two sides
     me.pointee.ordered = 1
     lockHeap()
@@ -246,6 +246,7 @@ func castor_child_started(_ top: UnsafePointer<UInt64>) {
         }
         finishEvent(me, ring, entry)
         prepareFork(me)
+        Connections.bequeath(me.pointee.stream)
         scratch(f)[9] = child
         scratch(f)[8] = UInt64(bitPattern: entry.result)
         scratch(f)[7] = UInt64(entry.shard)
