@@ -20,6 +20,12 @@ enum Identities {
         } while place >= CASTOR_IDENTITIES && tries < 1000 && isThere(castor_load(castor_identity_at(segment, place % CASTOR_IDENTITIES)))
         castor_store(castor_identity_at(segment, place % CASTOR_IDENTITIES), UInt64(recorded) << 32 | UInt64(real))
     }
+    /// A process was made again: the program knows it, though its own first event may not be in the log of a primary that has died.
+    @_noLocks static func noteChild(recorded: Int64, real: Int64) {
+        guard isStandby, isReplaying, recorded > 0, real > 0 else { return }
+        if find(UInt64(real), shift: 0).map({ $0 >> 32 }) == UInt64(recorded) { return }
+        note(recorded: UInt32(truncatingIfNeeded: recorded), real: UInt32(truncatingIfNeeded: real))
+    }
     @_noLocks private static func isThere(_ pair: UInt64) -> Bool {
         pair != 0 && kernel(SYS_tkill, pair & 0xffff_ffff, 0) != Errno.noSuchProcess
     }

@@ -178,6 +178,7 @@ let vforkMark = vforks
     if attached { unlockHeap() }
     if process.pointee.forks & 1 != 0 { endCut(me, f) }
     if f.pointee.result != 0 {
+        if attached, isReplaying { Identities.noteChild(recorded: Int64(bitPattern: scratch(f)[8]), real: f.pointee.result) }
         if attached { Connections.inherit(me.pointee.stream, child: UInt32(truncatingIfNeeded: max(f.pointee.result, 0))) }
         announce(f.pointee.result)
         if f.pointee.flags & masked != 0 { unblockSignals(f) }
@@ -189,6 +190,7 @@ let vforkMark = vforks
     Connections.descend()
     p.pointee.pid = UInt32(truncatingIfNeeded: kernel(SYS_getpid))
     Connections.inherit(me.pointee.stream, child: p.pointee.pid)
+    if isReplaying { Identities.noteChild(recorded: Int64(bitPattern: scratch(f)[8]), real: Int64(p.pointee.pid)) }
     p.pointee.live = 1
     p.pointee.parked = 0
     p.pointee.stopped = 0

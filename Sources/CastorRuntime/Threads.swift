@@ -98,8 +98,10 @@ import CTSXShim
 ) {
     guard ring.hasRoom() else { return }
     let e = ring.next
-    e.pointee = attempt(CASTOR_EV_THREAD_START, 0, routine, UInt64(me.pointee.pid), UInt64(parent))
-    e.pointee.result = Int64(me.pointee.tid)
+    let isKnown = castor_load32(castor_segment_identities_noted(segment)) != 0  // to the program, by other ids
+    let (pid, tid) = (UInt64(me.pointee.pid), UInt64(me.pointee.tid))
+    e.pointee = attempt(CASTOR_EV_THREAD_START, 0, routine, isKnown ? Identities.recorded(pid) : pid, UInt64(parent))
+    e.pointee.result = Int64(isKnown ? Identities.recorded(tid) : tid)
     e.pointee.stamp = castor_rdtsc()
     e.pointee.payload = UInt32(truncatingIfNeeded: image.map { payloadLength($0) } ?? 0)
     var writer = PayloadWriter(ring)

@@ -28,6 +28,7 @@ import CTSXShim
     me.pointee.ring = nil
     me.pointee.frame = nil
     if let own = castor_tables_copy() { me.pointee.tables = own }
+    if isReplaying { Identities.noteChild(recorded: lender.pointee.result, real: kernel(SYS_getpid)) }
     attach(lender.pointee.child, parent: lender.pointee.stream)
 }
 

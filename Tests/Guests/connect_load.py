@@ -28,10 +28,11 @@ def fetch(name):
 def work():
     global answers
     while answers < wanted:
+        name = random.choice(list(files))
         try:
-            fetch(random.choice(list(files)))
+            fetch(name)
         except Exception as error:
-            print(f"after {answers} answers: {error!r}", file=sys.stderr, flush=True)
+            print(f"{name}, after {answers} answers: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)
         with lock:
             answers += 1

@@ -72,7 +72,7 @@ final class ProtectedService {
 
     func expectAllRight(_ client: Child) throws {
         let seen = try client.wait(timeout: 120)
-        workspace.expect(seen.status == 0, "the client: \(seen.errorText) \(seen.outputText.suffix(200))")
+        workspace.expect(seen.status == 0, "the client: \(seen.errorText) \(seen.outputText.suffix(200))\nreplica: \(replica.soFar.errorText)")
         if !replica.isAlive, let ended = try? replica.wait() {
             workspace.expect(ended.status == 3, "the replica has ended: \(ended)")
         }
