@@ -319,10 +319,7 @@ extension Integration {
         /// A connection for each request: at any moment some are being opened and some wait to be accepted.
         @Test(arguments: deaths)
         func connections(_ number: Int, _ death: Death) throws {
-            // Two in a hundred: a client whose connection the survivor has closed is silent for ever.
-            try withKnownIssue("a client that hears no end", isIntermittent: true) {
-                try nginxDies("master_process off", number, death, client: "connect_load.py")
-            }
+            try nginxDies("master_process off", number, death, client: "connect_load.py")
         }
 
         /// Megabytes up, down and both ways at once, and an end of each direction by itself.
