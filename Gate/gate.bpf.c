@@ -189,6 +189,14 @@ static __always_inline int answer(struct __sk_buff *skb, const castor_gate_key *
     return HOLD;
 }
 
+/// The kernel begins a connection: what the gate was told of an earlier one, between the same ports, is not true of it.
+static __always_inline void supersede(const castor_gate_key *key, const struct parsed *p) {
+    const uint32_t *slot = bpf_map_lookup_elem(&gate_slots, key);
+    const castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;
+    // Said again on another processor while the program accepts, it is of the very connection that is there.
+    if (flow && flow->first != bpf_ntohl(p->segment.tcp.seq) + 1) bpf_map_delete_elem(&gate_slots, key);
+}
+
 /// Whether the segment says of a connection that it is not there, which the program is still to accept.
 static __always_inline bool is_awaited(const castor_gate_key *key, const struct parsed *p) {
     const castor_gate_opening *opening = bpf_map_lookup_elem(&gate_openings, key);
@@ -260,7 +268,10 @@ static __always_inline int segment(struct __sk_buff *skb, castor_gate_control *c
         return HOLD;
     }
     const castor_gate_key key = {ip->daddr, tcp->dest, tcp->source};
-    if (tcp->syn) return is_guarding && tcp->ack ? answer(skb, &key, &p) : PASS;
+    if (tcp->syn) {
+        if (tcp->ack) supersede(&key, &p);
+        return is_guarding && tcp->ack ? answer(skb, &key, &p) : PASS;
+    }
     if (tcp->rst && !tcp->ack && is_awaited(&key, &p)) return HOLD;
     uint32_t *slot = bpf_map_lookup_elem(&gate_slots, &key);
     castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;

@@ -47,12 +47,13 @@ typedef struct castor_gate_flow {
     uint32_t acknowledged; ///< up to where the client may be told that its bytes have arrived
     uint32_t flags;        ///< CASTOR_GATE_MAY_END, _MAY_RESET, _OVER
     uint32_t scale;        ///< of the windows that leave, as a shift
+    uint32_t first;        ///< the sequence number of the first byte that leaves
     // By the gate:
     castor_gate_track track;
     uint32_t held;    ///< segments that acknowledged more than they may
     uint32_t dropped; ///< those of them that had nothing else to say
     uint32_t ends;    ///< FIN and RST dropped
-    uint32_t pad[3];
+    uint32_t pad[2];
 } castor_gate_flow;
 _Static_assert(sizeof(castor_gate_flow) == 64, "a line");
 

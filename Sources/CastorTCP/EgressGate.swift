@@ -160,6 +160,7 @@ public final class EgressGate: Sendable {
         flow.pointee = castor_gate_flow()
         flow.pointee.acknowledged = received
         flow.pointee.scale = UInt32(tcp.receive_scale)
+        flow.pointee.first = tcp.sent
         flow.pointee.track.sent = tcp.sent.moved(by: produced)
         flow.pointee.track.wanted = received
         flow.pointee.track.told = received

@@ -325,6 +325,34 @@ extension KernelTests {
             #expect(eventually(seconds: 0.1) { unacknowledged(client) == 5000 })
         }
 
+        /// What was said of a connection that is over, all of which may leave, is not said of the next between the same ports.
+        @Test func aPortIsUsedAgain() throws {
+            let machines = try Machines()
+            let gate = try machines.primary.gate()
+            gate.setMode(.guard)
+            let listener = try machines.primary.listener(Machines.shared, port: 7000)
+            defer { close(listener) }
+            for _ in 0..<2 {
+                let before = gate.counts.unknown
+                let client = try machines.client.connection(to: Machines.shared, port: 7000, from: 40_000)
+                writeBytes(client, [UInt8](repeating: 7, count: 3000))
+                #expect(eventually { gate.counts.unknown > before })
+                #expect(unacknowledged(client) == 3000)
+                let server = accept(listener, nil, nil)
+                let tcp = try ReadOut.run(socket: server)
+                let slot = try #require(gate.add(tcp))
+                gate.acknowledge(slot, upTo: tcp.received &+ 3000)
+                gate.sendAcknowledgement(slot)
+                #expect(eventually { unacknowledged(client) == 0 })
+                gate.remove(slot)
+                var reset = linger(l_onoff: 1, l_linger: 0)
+                setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, socklen_t(MemoryLayout<linger>.size))
+                close(client)
+                #expect(isReadable(server, milliseconds: 1000))
+                close(server)
+            }
+        }
+
         @Test func mappedAddressesAreGuarded() throws {
             let machines = try Machines()
             let gate = try machines.primary.gate()

@@ -140,8 +140,11 @@ final class Machine: Sendable {
     }
 
     /// Within `milliseconds`, if they are given.
-    func connection(to address: String, port: UInt16, milliseconds: Int = 0) throws -> Int32 {
+    func connection(to address: String, port: UInt16, from own: UInt16 = 0, milliseconds: Int = 0) throws -> Int32 {
         let descriptor = try tcpSocket()
+        if own != 0, with("0.0.0.0", own, { bind(descriptor, $0, $1) }) != 0 {
+            throw Failure("bind: \(String(cString: strerror(errno)))")
+        }
         var time = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
         let code = with(address, port) { connect(descriptor, $0, $1) }
