@@ -203,14 +203,15 @@ static __always_inline bool is_awaited(const castor_gate_key *key, const struct 
     return opening && opening->state == CASTOR_GATE_AWAITED && opening->sent == bpf_ntohl(p->segment.tcp.seq);
 }
 
+/// The answer to a SYN at a port where nobody listens: true, unless the program has just died.
+static __always_inline int refusal(const castor_gate_key *key) {
+    const uint32_t *last = bpf_map_lookup_elem(&gate_ports, &key->local_port);
+    return last && seconds() - *last < CASTOR_GATE_LISTENS ? HOLD : PASS;
+}
+
 /// A segment of a connection that was not added, or not yet.
 static __always_inline int stranger(castor_gate_control *control, const castor_gate_key *key, const struct parsed *p) {
     const struct tcphdr *tcp = &p->segment.tcp;
-    // The answer to a SYN at a port where nobody listens: true, unless the program has just died.
-    if (tcp->rst && tcp->ack && tcp->seq == 0) {
-        const uint32_t *last = bpf_map_lookup_elem(&gate_ports, &key->local_port);
-        return last && seconds() - *last < CASTOR_GATE_LISTENS ? HOLD : PASS;
-    }
     // The answer to a segment of a connection that there is not; the end of one that there is acknowledges.
     if (tcp->rst && !tcp->ack && seconds() < read_once(&control->answers_until)) return PASS;
     __sync_fetch_and_add(&control->unknown, 1);
@@ -272,6 +273,7 @@ static __always_inline int segment(struct __sk_buff *skb, castor_gate_control *c
         if (tcp->ack) supersede(&key, &p);
         return is_guarding && tcp->ack ? answer(skb, &key, &p) : PASS;
     }
+    if (is_guarding && tcp->rst && tcp->ack && tcp->seq == 0) return refusal(&key);
     if (tcp->rst && !tcp->ack && is_awaited(&key, &p)) return HOLD;
     uint32_t *slot = bpf_map_lookup_elem(&gate_slots, &key);
     castor_gate_flow *flow = slot ? bpf_map_lookup_elem(&gate_flows, slot) : NULL;

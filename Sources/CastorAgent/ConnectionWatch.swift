@@ -136,7 +136,7 @@ final class ConnectionWatch: @unchecked Sendable {
         let answer = castor_connection_may_end(connection)
         guard castor_load32(answer) < CASTOR_READ_OUT else { return }
         var isThere = false
-        if let socket = held.socket(of: connection) {
+        if let socket = held.program.socket(of: connection) {
             if let tcp = try? ReadOut.run(socket: socket) { (connection.pointee.tcp, isThere) = (tcp, true) }
             close(socket)
         }

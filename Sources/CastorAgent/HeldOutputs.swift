@@ -17,7 +17,8 @@ final class HeldOutputs: @unchecked Sendable {
     private let segment: Segment
     private let sockets = Monitor()
     private var socketOf: [UInt32: Int32] = [:]
-    private var processes: [UInt32: ProcessSockets] = [:]
+    /// For the thread that drains.
+    var program = ProgramSockets()
     /// By ring: outputs of which the log has the event.
     private var told: [UInt64]
     /// Rings with outputs that may go and have not gone, and how far they may.
@@ -37,7 +38,7 @@ final class HeldOutputs: @unchecked Sendable {
     /// A connection is new: what it sends may be held from now on. False when its socket cannot be had: its calls wait.
     func open(_ index: UInt32, _ connection: UnsafeMutablePointer<castor_connection>) -> Bool {
         guard isHolding else { return true }
-        guard let socket = socket(of: connection) else {
+        guard let socket = program.socket(of: connection) else {
             let state = castor_load32(castor_connection_state(connection))
             return state != CASTOR_CONNECTION_OPEN && state != CASTOR_CONNECTION_DATAGRAMS  // closed meanwhile
         }
@@ -47,18 +48,6 @@ final class HeldOutputs: @unchecked Sendable {
         sockets.unlock()
         castor_store32(castor_connection_is_held(connection), 1)
         return true
-    }
-
-    /// A descriptor of our own for it.
-    func socket(of connection: UnsafeMutablePointer<castor_connection>) -> Int32? {
-        for pid in Connections.holders(connection) {
-            if let socket = processes[pid]?.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
-            // Another process may have the number by now.
-            let process = ProcessSockets(pid)
-            processes[pid] = process
-            if let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
-        }
-        return nil
     }
 
     /// Whether a ring has outputs of which nobody was told.

@@ -4,15 +4,6 @@ import CastorLog
 import CastorTCP
 
 struct Openings {
-    /// By client: the last.
-    private struct Key: Hashable {
-        let peer: UInt32, ports: UInt32
-
-        init?(_ tcp: castor_tcp) {
-            guard let (_, peer) = tcp.ipv4 else { return nil }
-            (self.peer, ports) = (peer, UInt32(tcp.peer_port) << 16 | UInt32(tcp.local_port))
-        }
-    }
     private struct Opening {
         var tcp: castor_tcp
         var number: UInt64
@@ -22,15 +13,16 @@ struct Openings {
         func isWaiting(_ done: (UInt32) -> UInt64) -> Bool { accepted.map { done($0.stream) <= $0.event } ?? true }
     }
 
-    private var openings: [Key: Opening] = [:]
+    /// The last between these ends.
+    private var openings: [TCPEnds: Opening] = [:]
     private var next: UInt64 = 0
     /// Those of clients that went away without a word are never accepted.
     private static let most = Int(CASTOR_CONNECTIONS)
 
     /// `done`: events of a stream that the program has done.
     mutating func append(_ tcp: castor_tcp, done: (UInt32) -> UInt64) {
-        guard let key = Key(tcp) else { return }
-        openings[key] = Opening(tcp: tcp, number: next)
+        guard let ends = TCPEnds(tcp) else { return }
+        openings[ends] = Opening(tcp: tcp, number: next)
         next += 1
         if next % 64 == 0 { openings = openings.filter { $0.value.isWaiting(done) } }
         if openings.count >= 2 * Openings.most {
@@ -43,8 +35,8 @@ struct Openings {
     mutating func see(_ entry: castor_entry, _ payload: UnsafeRawBufferPointer, _ stream: UInt32, _ event: UInt64) {
         guard entry.kind == CASTOR_EV_SYSCALL, entry.flags & CASTOR_CONNECTION != 0, payload.count >= MemoryLayout<castor_tcp>.size else { return }
         let tcp = payload.loadUnaligned(fromByteOffset: payload.count - MemoryLayout<castor_tcp>.size, as: castor_tcp.self)
-        guard let key = Key(tcp), let opening = openings[key], opening.tcp.isSame(as: tcp) else { return }
-        openings[key]!.accepted = (stream, event)
+        guard let ends = TCPEnds(tcp), let opening = openings[ends], opening.tcp.isSame(as: tcp) else { return }
+        openings[ends]!.accepted = (stream, event)
     }
 
     /// Those that the program has not accepted, the eldest first. `done`: events of a stream that it has done.

@@ -1,5 +1,22 @@
-/// Sockets of a process, by the kernel's own numbers for them.
+/// The program's sockets: descriptors of our own for those of its processes, by the kernel's numbers for them.
+import CTSXShim
 import Glibc
+
+struct ProgramSockets {
+    private var processes: [UInt32: ProcessSockets] = [:]
+
+    /// A descriptor of our own for a connection.
+    mutating func socket(of connection: UnsafeMutablePointer<castor_connection>) -> Int32? {
+        for pid in Connections.holders(connection) {
+            if let socket = processes[pid]?.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
+            // What is known of the process may be old, and another may have its number by now.
+            let process = ProcessSockets(pid)
+            processes[pid] = process
+            if let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) { return socket }
+        }
+        return nil
+    }
+}
 
 final class ProcessSockets {
     private let process: Int32
@@ -22,11 +39,15 @@ final class ProcessSockets {
 
     /// A descriptor of our own for the same socket.
     func socket(_ cookie: UInt64, at descriptor: UInt32) -> Int32? {
-        if let own = take(Int32(descriptor)) {
-            if ProcessSockets.cookie(own) == cookie { return own }
-            close(own)
-        }
-        return descriptors[cookie].flatMap(take)
+        if let own = take(Int32(descriptor), if: cookie) { return own }
+        return descriptors[cookie].flatMap { take($0, if: cookie) }
+    }
+
+    private func take(_ descriptor: Int32, if cookie: UInt64) -> Int32? {
+        guard let own = take(descriptor) else { return nil }
+        if ProcessSockets.cookie(own) == cookie { return own }
+        close(own)
+        return nil
     }
 
     private func take(_ descriptor: Int32) -> Int32? {

@@ -9,16 +9,25 @@ struct Takeover: @unchecked Sendable {
     private struct Item: @unchecked Sendable {
         let index: UInt32
         let connection: UnsafeMutablePointer<castor_connection>
-        let socket: Int32
+        /// Its place in the program; nil when the program has closed it.
+        let socket: Int32?
         let tcp: castor_tcp
+        /// In its process, in the order in which they were opened.
+        let number: UInt32
         let consumed: UInt64, produced: UInt64
         /// The program sends nothing more.
         let hasEnded: Bool
 
-        init(index: UInt32, connection: UnsafeMutablePointer<castor_connection>, socket: Int32) {
+        init(index: UInt32, connection: UnsafeMutablePointer<castor_connection>, socket: Int32? = nil) {
             (self.index, self.connection, self.socket) = (index, connection, socket)
-            (tcp, consumed, produced) = (connection.pointee.tcp, connection.pointee.consumed, connection.pointee.produced)
+            (tcp, number) = (connection.pointee.tcp, connection.pointee.object)
+            (consumed, produced) = (connection.pointee.consumed, connection.pointee.produced)
             hasEnded = connection.pointee.state == CASTOR_CONNECTION_CLOSED || connection.pointee.ending == CASTOR_ENDING_OUTPUT
+        }
+
+        func isYounger(than other: Item) -> Bool {
+            let clocks = tcp.hasTimestamps ? tcp.timestamp &- other.tcp.timestamp : 0
+            return Int32(bitPattern: clocks == 0 ? number &- other.number : clocks) > 0
         }
     }
 
@@ -45,12 +54,12 @@ struct Takeover: @unchecked Sendable {
     /// those that it had closed, whose last bytes may not have arrived: the program need not wait for these.
     func run() {
         ProcessSockets.allowMany()
-        rebuild(sockets(), isClosed: false)
-        let closed = (0..<CASTOR_CONNECTIONS).compactMap { index -> Item? in
-            let connection = castor_connection_at(segment.base, index)
-            guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED else { return nil }
-            return Item(index: index, connection: connection, socket: socket(Int32(connection.pointee.tcp.family), 1, 0))
-        }
+        let begun = Set(waiting.compactMap(TCPEnds.init))
+        let all = sockets()
+        let open = last(of: all, unlessBegun: begun)
+        rebuild(open)
+        for item in all { close(item.socket!) }
+        let closed = last(of: closed(), unlessBegun: begun.union(open.compactMap { TCPEnds($0.tcp) }))
         if closed.isEmpty, waiting.isEmpty { return gate?.blockEnds(false) ?? () }
         let backlog = gate.map { Backlog(segment: segment, gate: $0, note: note) }
         // The kernel's answer to what their clients say is a reset as long as they are not there.
@@ -58,9 +67,9 @@ struct Takeover: @unchecked Sendable {
             backlog?.fill(waiting)
             // The program is not to wait for clients that say nothing any more.
             if let backlog { Thread.start { backlog.serve() } }
-            rebuild(closed, isClosed: true)
+            let finished = finish(closed)
             gate?.blockEnds(false)
-            for item in closed { close(item.socket) }
+            for socket in finished { close(socket) }
         }
     }
 
@@ -69,18 +78,13 @@ struct Takeover: @unchecked Sendable {
     /// The open connections' sockets, out of the program's processes.
     private func sockets() -> [Item] {
         var items: [Item] = []
-        var processes: [UInt32: ProcessSockets] = [:]
+        var program = ProgramSockets()
         for index in 0..<CASTOR_CONNECTIONS {
             let connection = castor_connection_at(segment.base, index)
             guard castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_OPEN else { continue }
-            let count = items.count
-            for pid in Connections.holders(connection) where items.count == count {
-                let process = processes[pid] ?? ProcessSockets(pid)
-                processes[pid] = process
-                guard let socket = process.socket(connection.pointee.cookie, at: connection.pointee.descriptor) else { continue }
+            if let socket = program.socket(of: connection) {
                 items.append(Item(index: index, connection: connection, socket: socket))
-            }
-            if items.count == count {
+            } else {
                 note("a TCP connection is lost: its socket was not found in process \(connection.pointee.pid)")
             }
         }
@@ -89,31 +93,66 @@ struct Takeover: @unchecked Sendable {
 
     // MARK: - Connections
 
-    private func rebuild(_ items: [Item], isClosed: Bool) {
-        if items.isEmpty { return }
-        let asked = items.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, UInt64(CASTOR_RETAINED))) }
-        var answers = [Probe.Answer?](repeating: nil, count: items.count)
+    /// Those that the program has closed of late.
+    private func closed() -> [Item] {
+        (0..<CASTOR_CONNECTIONS).compactMap { index in
+            let connection = castor_connection_at(segment.base, index)
+            let isClosed = castor_load32(castor_connection_state(connection)) == CASTOR_CONNECTION_CLOSED
+            return isClosed ? Item(index: index, connection: connection) : nil
+        }
+    }
+
+    /// Without those after which the client has begun another between the same ends: it has done with them.
+    private func last(of items: [Item], unlessBegun begun: Set<TCPEnds>) -> [Item] {
+        var last: [TCPEnds: Item] = [:]
+        for item in items {
+            guard let ends = TCPEnds(item.tcp), last[ends].map(item.isYounger) ?? true else { continue }
+            last[ends] = item
+        }
+        return items.filter { item in
+            TCPEnds(item.tcp).map { !begun.contains($0) && last[$0]!.index == item.index } ?? true
+        }
+    }
+
+    /// The program's connections go on, in their sockets.
+    private func rebuild(_ items: [Item]) {
+        for (item, answer) in zip(items, ask(items, milliseconds: Takeover.patience)) { rebuild(item, item.socket!, answer) }
+    }
+
+    /// Clients get the last bytes of connections that the program had closed. The sockets of those that had not got them.
+    private func finish(_ items: [Item]) -> [Int32] {
+        zip(items, ask(items, milliseconds: Takeover.patienceWithClosed)).compactMap { item, answer in
+            guard let answer, isBehind(answer, item) else { return nil }
+            let socket = Glibc.socket(Int32(item.tcp.family), Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            rebuild(item, socket, answer)
+            return socket
+        }
+    }
+
+    private func ask(_ items: [Item], milliseconds: Int) -> [Probe.Answer?] {
         do throws(TCPFailure) {
-            answers = try Probe.run(asked, milliseconds: isClosed ? Takeover.patienceWithClosed : Takeover.patience)
+            return try Probe.run(
+                items.map { ($0.tcp, $0.consumed, $0.produced, min($0.produced, UInt64(CASTOR_RETAINED))) }, milliseconds: milliseconds)
         } catch {
             note("clients cannot be asked how far they are: \(error)")
+            return Array(repeating: nil, count: items.count)
         }
-        for (item, answer) in zip(items, answers) where !isClosed || answer.map({ isBehind($0, item) }) ?? false {
-            do throws(TCPFailure) {
-                let again = try Rebuild.run(
-                    socket: item.socket, item.tcp, consumed: item.consumed, produced: item.produced,
-                    retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead,
-                    skips: !item.hasEnded)
-                // A client that has the end answers with one more than was produced.
-                if !item.hasEnded, let answer { skip(item, answer) }
-                try Rebuild.release(socket: item.socket)
-                sendAgain(item, min(again, UInt64(CASTOR_RETAINED)))
-            } catch {
-                note("a TCP connection is lost: \(error)")
-            }
-            if item.hasEnded { shutdown(item.socket, Int32(SHUT_WR)) }
+    }
+
+    private func rebuild(_ item: Item, _ socket: Int32, _ answer: Probe.Answer?) {
+        do throws(TCPFailure) {
+            let again = try Rebuild.run(
+                socket: socket, item.tcp, consumed: item.consumed, produced: item.produced,
+                retained: min(item.produced, UInt64(CASTOR_RETAINED)), answer: answer, timestamp: item.tcp.timestamp &+ Takeover.ahead,
+                skips: !item.hasEnded)
+            // A client that has the end answers with one more than was produced.
+            if !item.hasEnded, let answer { skip(item, answer) }
+            try Rebuild.release(socket: socket)
+            sendAgain(item, socket, min(again, UInt64(CASTOR_RETAINED)))
+        } catch {
+            note("a TCP connection is lost: \(error)")
         }
-        if !isClosed { for item in items { close(item.socket) } }
+        if item.hasEnded { shutdown(socket, Int32(SHUT_WR)) }
     }
 
     /// Whether a client has not got everything, the end included.
@@ -131,9 +170,9 @@ struct Takeover: @unchecked Sendable {
     }
 
     /// The last bytes that the program sent, which the client may not have.
-    private func sendAgain(_ item: Item, _ count: UInt64) {
+    private func sendAgain(_ item: Item, _ socket: Int32, _ count: UInt64) {
         if count == 0 { return }
-        let room = SendBuffer(item.socket, adding: Int(count))
+        let room = SendBuffer(socket, adding: Int(count))
         defer { room.restore() }
         let retained = UnsafeRawPointer(segment.base) + Int(segment.base.pointee.retained_offset) + Int(item.index) * Int(CASTOR_RETAINED)
         var position = item.produced - count
@@ -141,7 +180,7 @@ struct Takeover: @unchecked Sendable {
             let offset = position % UInt64(CASTOR_RETAINED)
             let n = Int(min(item.produced - position, UInt64(CASTOR_RETAINED) - offset))
             let bytes = UnsafeRawBufferPointer(start: retained + Int(offset), count: n)
-            let sent = (try? Rebuild.resend(socket: item.socket, bytes: bytes)) ?? 0
+            let sent = (try? Rebuild.resend(socket: socket, bytes: bytes)) ?? 0
             if sent < n { return note("a TCP connection is lost: the kernel does not take what is to be sent again") }
             position += UInt64(sent)
         }

@@ -31,7 +31,7 @@ extension castor_tcp {
         return mapped
     }
 
-    var hasTimestamps: Bool { options & CASTOR_TCP_TIMESTAMPS != 0 }
+    public var hasTimestamps: Bool { options & CASTOR_TCP_TIMESTAMPS != 0 }
 
     typealias Address = (
         UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8
@@ -56,6 +56,18 @@ extension castor_tcp {
     /// The port of the address that `body` finds out, in network byte order.
     public static func port(_ body: (UnsafeMutablePointer<sockaddr>, inout socklen_t) -> Int32) -> UInt16? {
         SocketAddress(body)?.parts.port
+    }
+}
+
+/// The two ends of a connection: of those that there are at a time, no two have the same.
+public struct TCPEnds: Hashable, Sendable {
+    private let local: UInt32, peer: UInt32, ports: UInt32
+
+    /// nil of a connection over IPv6.
+    public init?(_ tcp: castor_tcp) {
+        guard let (local, peer) = tcp.ipv4 else { return nil }
+        (self.local, self.peer) = (local, peer)
+        ports = UInt32(tcp.peer_port) << 16 | UInt32(tcp.local_port)
     }
 }
 

@@ -331,7 +331,6 @@ extension KernelTests {
             let gate = try machines.primary.gate()
             gate.setMode(.guard)
             let listener = try machines.primary.listener(Machines.shared, port: 7000)
-            defer { close(listener) }
             for _ in 0..<2 {
                 let before = gate.counts.unknown
                 let client = try machines.client.connection(to: Machines.shared, port: 7000, from: 40_000)
@@ -351,6 +350,12 @@ extension KernelTests {
                 #expect(isReadable(server, milliseconds: 1000))
                 close(server)
             }
+            // Nor that a connection was over, when the program has died.
+            close(listener)
+            #expect(throws: Failure.self) {
+                try machines.client.connection(to: Machines.shared, port: 7000, from: 40_000, milliseconds: 300)
+            }
+            #expect(errno != ECONNREFUSED)
         }
 
         @Test func mappedAddressesAreGuarded() throws {
