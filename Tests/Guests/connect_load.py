@@ -1,7 +1,8 @@
-"""Fetches files, each over a connection of its own: connect_load.py ADDRESS PORT DIRECTORY THREADS ANSWERS.
+"""Fetches files, each over a connection of its own, from a few ports again and again: connect_load.py ADDRESS PORT DIRECTORY THREADS ANSWERS.
 
 DIRECTORY has the same files; every answer is held against them. A connection that is refused, reset, ends early or is silent for 20 s is a
 failure. Prints a line for every hundredth answer."""
+import errno
 import os
 import random
 import socket
@@ -14,8 +15,23 @@ lock = threading.Lock()
 answers = 0
 
 
-def fetch(name):
-    with socket.create_connection((address, port), timeout=20) as connection:
+def connect(ports):
+    while True:
+        connection = socket.socket()
+        connection.settimeout(20)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            connection.bind(("", random.choice(ports)))
+            connection.connect((address, port))
+            return connection
+        except OSError as error:
+            connection.close()
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):  # the last one from there has not ended yet
+                raise
+
+
+def fetch(name, ports):
+    with connect(ports) as connection:
         connection.sendall(f"GET /{name} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := connection.recv(1 << 20):
@@ -25,12 +41,13 @@ def fetch(name):
         raise ValueError(f"{name} is not right: {len(body)} bytes, {head[:100]}")
 
 
-def work():
+def work(number):
     global answers
+    ports = range(20_000 + 8 * number, 20_008 + 8 * number)
     while answers < wanted:
         name = random.choice(list(files))
         try:
-            fetch(name)
+            fetch(name, ports)
         except Exception as error:
             print(f"{name}, after {answers} answers: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)
@@ -40,7 +57,7 @@ def work():
                 print(answers, flush=True)
 
 
-threads = [threading.Thread(target=work) for _ in range(count)]
+threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
 print("connected", flush=True)
 for thread in threads:
     thread.start()
