@@ -80,6 +80,22 @@ struct {
     __type(value, uint32_t);
 } gate_ports SEC(".maps");
 
+/// What clients sent last, where it is collected.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, CASTOR_GATE_FRAMES);
+    __type(key, castor_gate_key);
+    __type(value, castor_gate_frame);
+} gate_frames SEC(".maps");
+
+/// Too large for a program's stack.
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, uint32_t);
+    __type(value, castor_gate_frame);
+} gate_room SEC(".maps");
+
 /// An ARP packet as far as to the address that it tells (RFC 826).
 struct arp {
     uint16_t hardware, protocol;
@@ -290,6 +306,10 @@ int castor_gate(struct __sk_buff *skb) {
     const uint32_t zero = 0;
     castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
     if (!control) return PASS;
+    if (skb->mark == CASTOR_GATE_COMES_IN) {
+        skb->mark = 0;
+        return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+    }
     struct iphdr ip;
     if (skb->protocol == bpf_htons(ETH_P_IP)) {
         if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof ip) || ip.saddr != control->address) return PASS;
@@ -328,16 +348,50 @@ static __always_inline void read_options(struct __sk_buff *skb, const struct par
     }
 }
 
+/// Keeps the frame until its connection is here.
+static __always_inline int collect(struct __sk_buff *skb, const castor_gate_key *key) {
+    const uint32_t zero = 0, length = skb->len;
+    castor_gate_frame *room = bpf_map_lookup_elem(&gate_room, &zero);
+    if (!room || length < ETH_HLEN || length > sizeof room->bytes || bpf_skb_load_bytes(skb, 0, room->bytes, length)) return HOLD;
+    room->length = length;
+    bpf_map_update_elem(&gate_frames, key, room, BPF_ANY);
+    return HOLD;
+}
+
+/// Sends copies of the frame to replicas: what has come in, and the program has not read yet, is lost with this machine.
+static __always_inline void mirror(struct __sk_buff *skb, castor_gate_control *control) {
+    struct ethernet {
+        uint8_t to[ETH_ALEN], from[ETH_ALEN];
+    } own, copy;
+    if (bpf_skb_load_bytes(skb, 0, &own, sizeof own)) return;
+    __builtin_memcpy(copy.from, own.to, ETH_ALEN);
+    for (uint32_t i = 0; i < CASTOR_GATE_MIRRORS; i++) {
+        if (i >= read_once(&control->mirrors)) break;
+        __builtin_memcpy(copy.to, control->stations[i], ETH_ALEN);
+        if (bpf_skb_store_bytes(skb, 0, &copy, sizeof copy, 0) || bpf_clone_redirect(skb, skb->ifindex, 0)) break;
+        __sync_fetch_and_add(&control->mirrored, 1);
+    }
+    bpf_skb_store_bytes(skb, 0, &own, sizeof own, 0);
+}
+
 SEC("tc")
 int castor_gate_in(struct __sk_buff *skb) {
     const uint32_t zero = 0;
-    const castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
+    castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
     struct iphdr ip;
-    if (!control || skb->protocol != bpf_htons(ETH_P_IP) || read_once(&control->mode) == CASTOR_GATE_PASS) return PASS;
+    if (!control || skb->protocol != bpf_htons(ETH_P_IP)) return PASS;
+    const bool is_guarding = read_once(&control->mode) != CASTOR_GATE_PASS, is_collecting = read_once(&control->collects) != 0;
+    if (!is_guarding && !is_collecting) return PASS;
     if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof ip) || ip.daddr != control->address || ip.protocol != IPPROTO_TCP) return PASS;
     struct parsed p;
-    if (!parse(skb, &ip, &p) || !p.segment.tcp.syn || p.segment.tcp.ack) return PASS;
+    if (!parse(skb, &ip, &p)) return PASS;
     const castor_gate_key key = {ip.saddr, p.segment.tcp.source, p.segment.tcp.dest};
+    const bool is_opening = p.segment.tcp.syn && !p.segment.tcp.ack;
+    if (is_opening || p.payload > 0) {
+        if (is_collecting) return collect(skb, &key);
+        if (read_once(&control->mirrors) != 0 && p.payload <= CASTOR_GATE_COPIED) mirror(skb, control);
+    }
+    if (!is_opening || !is_guarding) return PASS;
     castor_gate_opening opening = {.received = bpf_ntohl(p.segment.tcp.seq) + 1, .segment = CASTOR_GATE_SEGMENT, .scale = CASTOR_GATE_UNSCALED};
     // Sent again, for the answer has not come yet.
     const castor_gate_opening *last = bpf_map_lookup_elem(&gate_openings, &key);

@@ -14,6 +14,17 @@ enum : uint32_t {
 /// castor_gate_control.open_until: never closes.
 #define CASTOR_GATE_FOREVER UINT64_MAX
 
+/// Replicas that are sent copies of what comes in.
+#define CASTOR_GATE_MIRRORS 4u
+/// Bytes of the longest segment that is copied, and of its frame: Ethernet's. Who sends more at once has more under way, and learns
+/// by itself what is missing.
+#define CASTOR_GATE_COPIED 1460u
+#define CASTOR_GATE_FRAME 1514u
+/// Connections of which the last copy is kept.
+#define CASTOR_GATE_FRAMES 4096u
+/// Mark of a frame that is not to leave by the interface, but to come in by it.
+#define CASTOR_GATE_COMES_IN 0xca500001u
+
 /// One for all flows.
 typedef struct castor_gate_control {
     uint64_t open_until; ///< CLOCK_BOOTTIME, ns: afterwards nothing leaves
@@ -21,14 +32,18 @@ typedef struct castor_gate_control {
     uint32_t mode;       ///< CASTOR_GATE_PASS or CASTOR_GATE_GUARD
     uint32_t block_ends; ///< not 0: no FIN and no RST leaves, whatever the mode
     uint32_t answers_until; ///< CLOCK_BOOTTIME, s: RSTs that answer segments of unknown connections leave
+    uint32_t collects;   ///< not 0: what clients send is kept, and does not come in
+    uint32_t mirrors;    ///< stations that are sent copies of what clients send, in CASTOR_GATE_GUARD
+    uint8_t stations[CASTOR_GATE_MIRRORS][6]; ///< addresses of Ethernet
     // Counted by the gate, in packets:
     uint64_t packets;    ///< from the shared address
     uint64_t late;       ///< dropped after open_until
     uint64_t ends;       ///< dropped by block_ends
     uint64_t unknown;    ///< dropped, for they are of no flow that was added
     uint64_t malformed;  ///< dropped: fragments of TCP segments, or no segments at all
+    uint64_t mirrored;   ///< copies sent
 } castor_gate_control;
-_Static_assert(sizeof(castor_gate_control) == 64, "a line");
+_Static_assert(sizeof(castor_gate_control) == 104, "no holes");
 
 /// What the gate has seen a connection send.
 typedef struct castor_gate_track {
@@ -97,3 +112,11 @@ typedef struct castor_gate_answer {
     uint8_t packet[CASTOR_GATE_ANSWER]; ///< from the IPv4 header on; TCP's checksum need not be there yet
 } castor_gate_answer;
 _Static_assert(sizeof(castor_gate_answer) == 104, "no holes");
+
+/// What a client sent last while nobody was here to take it: the SYN, or bytes.
+typedef struct castor_gate_frame {
+    uint32_t length;
+    uint8_t bytes[CASTOR_GATE_FRAME]; ///< from the Ethernet header on; TCP's checksum need not be there yet
+    uint8_t pad[2];
+} castor_gate_frame;
+_Static_assert(sizeof(castor_gate_frame) == 1520, "no holes");

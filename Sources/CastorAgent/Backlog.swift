@@ -17,15 +17,18 @@ final class Backlog: @unchecked Sendable {
     private let segment: Segment
     private let gate: EgressGate
     private let note: (String) -> Void
+    /// What clients have sent meanwhile.
+    private let arrivals: [TCPEnds: Arrival]
     /// By the port of our end, in network byte order.
     private var places: [UInt16: Place] = [:]
     /// Milliseconds for clients to answer, and for a listener.
     private static let patience = 100
     private static let second = 1000
 
-    init(segment: Segment, gate: EgressGate, note: @escaping (String) -> Void) {
+    init(segment: Segment, gate: EgressGate, arrivals: [TCPEnds: Arrival], note: @escaping (String) -> Void) {
         self.segment = segment
         self.gate = gate
+        self.arrivals = arrivals
         self.note = note
     }
 
@@ -135,6 +138,7 @@ final class Backlog: @unchecked Sendable {
             _ = try Rebuild.run(
                 socket: socket, tcp, consumed: 0, produced: 0, answer: place.answer, timestamp: tcp.timestamp &+ Takeover.ahead)
             try Rebuild.release(socket: socket)
+            if let arrival = TCPEnds(tcp).flatMap({ arrivals[$0] }), arrival.isMissing(tcp) { try gate.letIn([arrival]) }
             return true
         } catch {
             gate.forget(tcp)

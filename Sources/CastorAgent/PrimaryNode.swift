@@ -28,6 +28,10 @@ final class PrimaryNode: @unchecked Sendable {
     private let monitor = Monitor()
     private var machine: PrimaryMachine
     private var connections: [Link: Connection] = [:]
+    /// Of replicas that collect what clients send.
+    private var stations: [Link: EgressGate.Station] = [:] {
+        didSet { if stations != oldValue { gate?.mirror(to: stations.sorted { $0.key < $1.key }.map(\.value)) } }
+    }
     private var nextLink: Link = 1
     private var isStopped = false
     /// Somebody else is live, or may be: nothing may leave any more.
@@ -173,13 +177,20 @@ final class PrimaryNode: @unchecked Sendable {
         defer {
             monitor.lock()
             perform(machine.handle(.closed(link), at: now()))
-            connections[link] = nil
+            (connections[link], stations[link]) = (nil, nil)
             places[index].link = nil
             monitor.unlock()
             connection.close()
         }
         while !hasStopped {
-            if let frame = try connection.receive(milliseconds: 1000) { handle(.received(frame, link)) }
+            guard let frame = try connection.receive(milliseconds: 1000) else { continue }
+            guard case .station(let station) = frame.message else {
+                handle(.received(frame, link))
+                continue
+            }
+            monitor.lock()
+            stations[link] = station
+            monitor.unlock()
         }
     }
 

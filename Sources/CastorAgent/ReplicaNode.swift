@@ -5,6 +5,7 @@ import CTSXShim
 import CastorLease
 import CastorLog
 import CastorStandby
+import CastorTCP
 import Glibc
 
 final class ReplicaNode: @unchecked Sendable {
@@ -47,6 +48,9 @@ final class ReplicaNode: @unchecked Sendable {
     private var trail = Trail()
     /// nil before there is a program.
     private var hasGate: Bool?
+    /// Where the primary's gate is to send copies of what clients send; nil without a gate, or on a network without such addresses.
+    private var station: EgressGate.Station?
+    private var epoch: UInt64 = 0
     private var failover: StandbyReport.Failover?
     /// The program goes on here; as a primary when there are replicas again.
     private var isLive = false
@@ -139,10 +143,16 @@ final class ReplicaNode: @unchecked Sendable {
     }
 
     /// There is a program; with a gate its TCP connections survive.
-    func begin(hasGate: Bool) {
+    func begin(_ gate: EgressGate?) {
         monitor.lock()
         defer { monitor.unlock() }
-        self.hasGate = hasGate
+        hasGate = gate != nil
+        station = gate?.station
+        for connection in connections.values { tellStation(connection) }
+    }
+
+    private func tellStation(_ connection: Connection) {
+        if let station { connection.send(.station(station), epoch: epoch) }
     }
 
     /// The program goes on by itself.
@@ -233,7 +243,10 @@ final class ReplicaNode: @unchecked Sendable {
             switch action {
             case .connect: break  // the primary calls
             case .disconnect(let link): connections[link]?.close()
-            case .send(let message, let epoch, let link): connections[link]?.send(message, epoch: epoch)
+            case .send(let message, let epoch, let link):
+                self.epoch = epoch
+                connections[link]?.send(message, epoch: epoch)
+                if case .hello = message, let connection = connections[link] { tellStation(connection) }
             case .store(let position, let bytes): store(bytes, at: position)
             case .storeManifest(let bytes): store(manifest: bytes)
             case .storeFiles(let position, let bytes): store(files: bytes, at: position)

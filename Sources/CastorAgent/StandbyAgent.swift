@@ -57,7 +57,8 @@ final class StandbyAgent {
         self.node = node
         gate = EgressGate(words: CommandLine.arguments, control: control)
         gate?.blockEnds(true)
-        node?.begin(hasGate: gate != nil)
+        gate?.collect(true)
+        node?.begin(gate)
         log = try GrowingLog(directory: directory)
         segment.base.pointee.order = CASTOR_ORDER_PARTIAL
         segment.base.pointee.stream_count = 1

@@ -59,9 +59,12 @@ struct Takeover: @unchecked Sendable {
         let open = last(of: all, unlessBegun: begun)
         rebuild(open)
         for item in all { close(item.socket!) }
-        let closed = last(of: closed(), unlessBegun: begun.union(open.compactMap { TCPEnds($0.tcp) }))
+        let ended = closed()
+        let arrivals = letIn(for: open, after: waiting.map { ($0, 0) } + last(of: ended, unlessBegun: []).map { ($0.tcp, $0.consumed) })
+        let reopened = Set(arrivals.values.filter(\.isOpening).map(\.ends))
+        let closed = last(of: ended, unlessBegun: begun.union(open.compactMap { TCPEnds($0.tcp) }).union(reopened))
         if closed.isEmpty, waiting.isEmpty { return gate?.blockEnds(false) ?? () }
-        let backlog = gate.map { Backlog(segment: segment, gate: $0, note: note) }
+        let backlog = gate.map { Backlog(segment: segment, gate: $0, arrivals: arrivals, note: note) }
         // The kernel's answer to what their clients say is a reset as long as they are not there.
         Thread.start {
             backlog?.fill(waiting)
@@ -127,6 +130,22 @@ struct Takeover: @unchecked Sendable {
             rebuild(item, socket, answer)
             return socket
         }
+    }
+
+    /// What clients have sent meanwhile comes in if it is for these connections, or begins others, and is not what these or some `others`
+    /// have read, of which the first between the same ends counts. What is not read is returned.
+    private func letIn(for items: [Item], after others: [(castor_tcp, UInt64)]) -> [TCPEnds: Arrival] {
+        guard let gate else { return [:] }
+        gate.collect(false)
+        var arrivals = gate.collected()
+        var seen: Set<TCPEnds> = []
+        for (tcp, consumed) in items.map({ ($0.tcp, $0.consumed) }) + others {
+            guard let ends = TCPEnds(tcp), seen.insert(ends).inserted, let arrival = arrivals[ends] else { continue }
+            if !arrival.isMissing(tcp, consumed: consumed) { arrivals[ends] = nil }
+        }
+        let coming = items.compactMap { TCPEnds($0.tcp).flatMap { arrivals[$0] } } + arrivals.values.filter(\.isOpening)
+        do throws(TCPFailure) { try gate.letIn(coming) } catch { note("what clients have sent has to be sent again: \(error)") }
+        return arrivals
     }
 
     private func ask(_ items: [Item], milliseconds: Int) -> [Probe.Answer?] {

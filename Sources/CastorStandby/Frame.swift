@@ -6,7 +6,7 @@
 /// Header, little-endian:
 ///
 ///      0  u32 magic "CSFT"
-///      4  u16 version of the protocol: 1
+///      4  u16 version of the protocol: 2
 ///      6  u16 type: see `Message`
 ///      8  u64 epoch that the sender knows
 ///     16  u64 sequence: 1 for the first frame of a direction, then one more each
@@ -60,7 +60,7 @@ public struct Frame: Equatable, Sendable {
 }
 
 /// The version that this castor speaks; there is no other.
-public let protocolVersion: UInt16 = 1
+public let protocolVersion: UInt16 = 2
 
 /// Numbers the frames of one direction of one link.
 public struct FrameWriter: Sendable {

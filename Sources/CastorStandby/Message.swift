@@ -12,11 +12,12 @@
 ///     ended            u64 length of the log                                                                  8 bytes
 ///     leaving          nothing
 ///     files            u64 position of the first byte | 1 byte to 1 MiB of the archive of the program's files
+///     station          u64: an address of Ethernet in its six low bytes                                       8 bytes
 import CastorLog
 
 public enum MessageType: UInt16, Sendable {
     case hello = 1
-    case welcome, refuse, log, manifest, acknowledgement, heartbeat, diverged, ended, leaving, files
+    case welcome, refuse, log, manifest, acknowledgement, heartbeat, diverged, ended, leaving, files, station
 }
 
 public enum Message: Equatable, Sendable {
@@ -39,6 +40,9 @@ public enum Message: Equatable, Sendable {
     case leaving
     /// Bytes of `files.tar`. They follow one upon the other, before the primary's welcome, to a replica that has nothing of the log.
     case files(position: UInt64, bytes: [UInt8])
+    /// Where a replica on the network of the shared address collects copies of what clients send. After the hello, when it is ready to;
+    /// for the primary's driver, not for its machine.
+    case station(UInt64)
 
     /// Longest text in bytes; the rest is cut off.
     static let textLimit = 4096
@@ -56,6 +60,7 @@ public enum Message: Equatable, Sendable {
         case .ended: .ended
         case .leaving: .leaving
         case .files: .files
+        case .station: .station
         }
     }
 }
@@ -147,6 +152,7 @@ extension Message {
         case .manifest(let bytes): body = bytes
         case .refuse(let text), .diverged(let text): body = Message.cut(text)
         case .ended(let length): body.append(little: length)
+        case .station(let address): body.append(little: address)
         case .leaving: break
         }
         return body
@@ -204,6 +210,11 @@ extension Message {
         case .ended:
             try expect(8)
             self = .ended(length: number())
+        case .station:
+            try expect(8)
+            let address = number()
+            guard address >> 48 == 0 else { throw .body(type, "an address of more than six bytes") }
+            self = .station(address)
         case .leaving:
             try expect(0)
             self = .leaving

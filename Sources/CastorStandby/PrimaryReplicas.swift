@@ -180,6 +180,7 @@ extension PrimaryMachine {
             say("a replica diverged: \(text)")
             followers[i].isGone = true
         case .leaving: followers[i].isGone = true
+        case .station: break
         default: refuse("a replica sends no \(frame.message.type)", link)
         }
     }

@@ -66,8 +66,13 @@ public struct TCPEnds: Hashable, Sendable {
     /// nil of a connection over IPv6.
     public init?(_ tcp: castor_tcp) {
         guard let (local, peer) = tcp.ipv4 else { return nil }
+        self.init(local: local, localPort: tcp.local_port, peer: peer, peerPort: tcp.peer_port)
+    }
+
+    /// In network byte order.
+    init(local: UInt32, localPort: UInt16, peer: UInt32, peerPort: UInt16) {
         (self.local, self.peer) = (local, peer)
-        ports = UInt32(tcp.peer_port) << 16 | UInt32(tcp.local_port)
+        ports = UInt32(peerPort) << 16 | UInt32(localPort)
     }
 }
 

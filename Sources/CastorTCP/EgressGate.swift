@@ -44,7 +44,7 @@ public final class EgressGate: Sendable {
         deviceName = name
         owner = try GateOwner(address: address, device: device, named: name)
         raw = try RawSocket()
-        try EgressGate.checkEthernet(name)
+        station = try EgressGate.station(at: name)
         GateObject.silence()
         try GateObject.prepare(device, named: name)
         let predecessor: castor_gate_control?
@@ -70,8 +70,8 @@ public final class EgressGate: Sendable {
         connections.deallocate()
     }
 
-    /// The gate looks for addresses at fixed places behind a header of 14 bytes.
-    private static func checkEthernet(_ name: String) throws(TCPFailure) {
+    /// The gate looks for addresses at fixed places behind a header of 14 bytes: Ethernet's, which the loopback interface has, too.
+    private static func station(at name: String) throws(TCPFailure) -> Station? {
         let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TCPFailure("a socket") }
         defer { close(descriptor) }
@@ -80,9 +80,12 @@ public final class EgressGate: Sendable {
             $0.copyBytes(from: name.utf8.prefix(Int(IFNAMSIZ) - 1))
         }
         guard ioctl(descriptor, UInt(SIOCGIFHWADDR), &request) == 0 else { throw TCPFailure("the interface \(name)") }
-        let kind = request.ifr_ifru.ifru_hwaddr.sa_family  // ARPHRD_ETHER, ARPHRD_LOOPBACK
-        guard kind == 1 || kind == 772 else {
-            throw TCPFailure("the interface \(name) is no Ethernet", code: EPROTOTYPE)
+        let hardware = request.ifr_ifru.ifru_hwaddr
+        switch Int32(hardware.sa_family) {
+        case 1:  // ARPHRD_ETHER
+            return withUnsafeBytes(of: hardware.sa_data) { $0.prefix(6).reversed().reduce(0) { $0 << 8 | Station($1) } }
+        case 772: return nil  // ARPHRD_LOOPBACK
+        default: throw TCPFailure("the interface \(name) is no Ethernet", code: EPROTOTYPE)
         }
     }
 
@@ -113,6 +116,45 @@ public final class EgressGate: Sendable {
 
     /// The same by milliseconds of that clock; Int64.max: for ever.
     public func open(untilMilliseconds until: Int64) { open(until: until == .max ? .max : UInt64(max(until, 0)) * 1_000_000) }
+
+    // MARK: - What clients send while nobody takes it
+
+    /// An address of Ethernet, in the six low bytes.
+    public typealias Station = UInt64
+
+    /// In `guard` these machines are sent a copy of what clients send, as long as that fits into one frame; `collect` is for them. The
+    /// kernel goes on with it when this process is dead. Of more than `CASTOR_GATE_MIRRORS` the first.
+    public func mirror(to stations: [Station]) {
+        castor_gate_store(&gate.control.pointee.mirrors, 0)
+        withUnsafeMutableBytes(of: &gate.control.pointee.stations) { places in
+            for (index, station) in stations.prefix(Int(CASTOR_GATE_MIRRORS)).enumerated() {
+                for byte in 0..<6 { places[6 * index + byte] = UInt8(truncatingIfNeeded: station >> UInt64(8 * byte)) }
+            }
+        }
+        castor_gate_store(&gate.control.pointee.mirrors, UInt32(min(stations.count, Int(CASTOR_GATE_MIRRORS))))
+    }
+
+    /// This machine's own, at the gate's interface; nil when it has none.
+    public let station: Station?
+
+    /// Whether what clients send to the shared address is kept, the last of each connection, and does not come in: a replica, until
+    /// it has the connections.
+    public func collect(_ isCollecting: Bool) {
+        castor_gate_store(&gate.control.pointee.collects, isCollecting ? 1 : 0)
+    }
+
+    /// What was. A few system calls.
+    public func collected() -> [TCPEnds: Arrival] {
+        Dictionary(gate.collected().compactMap { Arrival($0) }.map { ($0.ends, $0) }, uniquingKeysWith: { $1 })
+    }
+
+    /// Now it comes in. A system call; of a thread of the gate's network namespace.
+    public func letIn(_ arrivals: [Arrival]) throws(TCPFailure) {
+        if arrivals.isEmpty { return }
+        let door = try Door(device: device)
+        for arrival in arrivals { _ = door.letIn(arrival.frame) }
+        door.close()
+    }
 
     // MARK: - Connections that clients open
 
@@ -253,13 +295,15 @@ public final class EgressGate: Sendable {
         public let packets: UInt64
         /// Dropped: after the time until which it was open, by `blockEnds`, of unknown connections, no TCP segments.
         public let late: UInt64, ends: UInt64, unknown: UInt64, malformed: UInt64
+        /// Copies of what came in, sent to replicas.
+        public let mirrored: UInt64
     }
 
     public var counts: Counts {
         let control = gate.control.pointee
         return Counts(
             packets: control.packets, late: control.late, ends: control.ends, unknown: control.unknown,
-            malformed: control.malformed)
+            malformed: control.malformed, mirrored: control.mirrored)
     }
 
     /// What the gate counted of one connection, in segments.

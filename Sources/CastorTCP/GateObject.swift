@@ -11,6 +11,7 @@ struct GateObject: @unchecked Sendable {
     /// For what leaves, and for what comes in.
     private let out: Int32, `in`: Int32
     private let answersMap: Int32
+    private let frames: Map
 
     /// libbpf writes to standard error otherwise; what matters of that is the error number.
     static func silence() { _ = libbpf_set_print(nil) }
@@ -32,6 +33,8 @@ struct GateObject: @unchecked Sendable {
             openings = try Map(
                 object, "gate_openings", key: MemoryLayout<castor_gate_key>.size,
                 value: MemoryLayout<castor_gate_opening>.size)
+            frames = try Map(
+                object, "gate_frames", key: MemoryLayout<castor_gate_key>.size, value: MemoryLayout<castor_gate_frame>.size)
             control = try GateObject.memory(of: object, "gate_control", count: 1)
             flows = try GateObject.memory(of: object, "gate_flows", count: Int(CASTOR_GATE_FLOWS))
         } catch {
@@ -71,6 +74,33 @@ struct GateObject: @unchecked Sendable {
                 withUnsafeMutablePointer(to: &value) { bpf_map_lookup_elem(descriptor, key, $0) == 0 }
             }
             return isFound ? value : nil
+        }
+
+        /// All of a map of at most `most`, in a few system calls.
+        func all<Value: BitwiseCopyable>(most: Int, initial: Value) -> [Value] {
+            var values: [Value] = []
+            var (last, next) = (UInt32(0), UInt32(0))
+            let some = 256
+            let keys = UnsafeMutablePointer<castor_gate_key>.allocate(capacity: some)
+            let room = UnsafeMutablePointer<Value>.allocate(capacity: some)
+            room.initialize(repeating: initial, count: some)
+            defer {
+                keys.deallocate()
+                room.deallocate()
+            }
+            var isFirst = true
+            while values.count < most {
+                var count = UInt32(some)
+                // ENOENT: these are the last. ENOSPC: more than `some` have one place in the map's table, which does not happen.
+                let code = withUnsafeMutablePointer(to: &last) {
+                    bpf_map_lookup_batch(descriptor, isFirst ? nil : $0, &next, keys, room, &count, nil)
+                }
+                if code != 0, code != -ENOENT { return values }
+                for i in 0..<Int(count) { values.append(room[i]) }
+                if code != 0 { return values }
+                (last, isFirst) = (next, false)
+            }
+            return values
         }
 
         func remove(_ key: castor_gate_key) { withUnsafePointer(to: key) { _ = bpf_map_delete_elem(descriptor, $0) } }
@@ -122,6 +152,9 @@ struct GateObject: @unchecked Sendable {
             return taken
         }
     }
+
+    /// What has been collected.
+    func collected() -> [castor_gate_frame] { frames.all(most: Int(CASTOR_GATE_FRAMES), initial: castor_gate_frame()) }
 
     func answers() throws(TCPFailure) -> Answers { try Answers(map: answersMap) }
 

@@ -57,9 +57,10 @@ struct Segment {
     }
 
     /// RFC 9293 section 3.1, over a sum that does not depend on the byte order (RFC 1071). Where it is to stand are zeros.
-    static func checksum(_ tcp: UnsafeRawBufferPointer, length: Int, _ local: UInt32, _ peer: UInt32) -> UInt16 {
+    /// `whole`: the length that it tells of, if only the first bytes are summed up.
+    static func checksum(_ tcp: UnsafeRawBufferPointer, length: Int, of whole: Int? = nil, _ local: UInt32, _ peer: UInt32) -> UInt16 {
         var sum =
-            UInt64(local) + UInt64(peer) + UInt64(UInt16(length).bigEndian) + UInt64(UInt16(IPPROTO_TCP).bigEndian)
+            UInt64(local) + UInt64(peer) + UInt64(UInt16(whole ?? length).bigEndian) + UInt64(UInt16(IPPROTO_TCP).bigEndian)
         for offset in stride(from: 0, to: length - 1, by: 2) {
             sum += UInt64(tcp.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
         }

@@ -16,6 +16,7 @@ let sampleMessages: [Message] = [
     .ended(length: 500),
     .leaving,
     .files(position: 1 << 33, bytes: Array(0..<100)),
+    .station(0x5544_3322_1102),
 ]
 
 @Suite struct FrameTests {
@@ -31,7 +32,7 @@ let sampleMessages: [Message] = [
     }
 
     @Test func everyTypeThereAndBack() throws {
-        #expect(Set(sampleMessages.map(\.type)).count == 11)
+        #expect(Set(sampleMessages.map(\.type)).count == 12)
         var reader = FrameReader()
         reader.append(stream)
         var frames: [Frame] = []

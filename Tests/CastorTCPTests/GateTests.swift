@@ -358,6 +358,45 @@ extension KernelTests {
             #expect(errno != ECONNREFUSED)
         }
 
+        /// The client has sent something to a machine that dies, and cannot send it again.
+        @Test func whatCameInComesInElsewhere() throws {
+            let machines = try Machines()
+            let (gate, other) = (try machines.primary.gate(), try machines.replica.gate())
+            gate.setMode(.guard)
+            other.blockEnds(true)
+            other.collect(true)
+            gate.mirror(to: [try #require(other.station)])
+            let listener = try machines.primary.listener(Machines.shared, port: 7000)
+            let client = try machines.client.connection(to: Machines.shared, port: 7000)
+            let server = accept(listener, nil, nil)
+            let again = try machines.replica.tcpSocket()
+            defer { for descriptor in [listener, client, server, again] { close(descriptor) } }
+            let tcp = try ReadOut.run(socket: server)
+            let ends = try #require(TCPEnds(tcp))
+            // Its SYN is not what the connection lacks.
+            #expect(eventually { other.collected()[ends] != nil })
+            #expect(other.collected()[ends]?.isOpening == true && other.collected()[ends]?.isMissing(tcp) == false)
+            let (first, second) = (Pattern(stream: 1).piece(at: 0, count: 700), Pattern(stream: 1).piece(at: 700, count: 501))
+            writeBytes(client, first)
+            #expect(eventually { other.collected()[ends]?.isMissing(tcp) == true })
+            _ = try #require(gate.add(tcp, consumed: 700))
+            gate.acknowledge(EgressGate.Slot(index: 0), upTo: tcp.received &+ 700)
+            gate.sendAcknowledgement(EgressGate.Slot(index: 0))
+            #expect(eventually { unacknowledged(client) == 0 })
+            writeBytes(client, second)
+            #expect(eventually { other.collected()[ends]?.isMissing(tcp, consumed: 700) == true })
+            #expect(readBytes(server, 1201).elementsEqual(first + second), "the primary gets it all the same")
+            try command("ip", "-n", machines.client.namespace, "link", "set", Machine.device, "down")
+            try command("ip", "-n", machines.primary.namespace, "link", "set", Machine.device, "down")
+            try command("ip", "-n", machines.replica.namespace, "addr", "add", "\(Machines.shared)/24", "dev", Machine.device)
+            _ = try Rebuild.run(socket: again, tcp, consumed: 700, produced: 0, answer: nil, timestamp: tcp.timestamp &+ 1000)
+            try Rebuild.release(socket: again)
+            let arrival = try #require(other.collected()[ends])
+            other.collect(false)
+            try machines.replica.within { try other.letIn([arrival]) }
+            #expect(readBytes(again, 501).elementsEqual(second))
+        }
+
         @Test func mappedAddressesAreGuarded() throws {
             let machines = try Machines()
             let gate = try machines.primary.gate()
