@@ -380,7 +380,8 @@ int castor_gate_in(struct __sk_buff *skb) {
     castor_gate_control *control = bpf_map_lookup_elem(&gate_control, &zero);
     struct iphdr ip;
     if (!control || skb->protocol != bpf_htons(ETH_P_IP)) return PASS;
-    const bool is_guarding = read_once(&control->mode) != CASTOR_GATE_PASS, is_collecting = read_once(&control->collects) != 0;
+    const uint32_t collects_until = read_once(&control->collects_until);
+    const bool is_guarding = read_once(&control->mode) != CASTOR_GATE_PASS, is_collecting = collects_until != 0 && seconds() < collects_until;
     if (!is_guarding && !is_collecting) return PASS;
     if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof ip) || ip.daddr != control->address || ip.protocol != IPPROTO_TCP) return PASS;
     struct parsed p;

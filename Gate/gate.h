@@ -32,7 +32,7 @@ typedef struct castor_gate_control {
     uint32_t mode;       ///< CASTOR_GATE_PASS or CASTOR_GATE_GUARD
     uint32_t block_ends; ///< not 0: no FIN and no RST leaves, whatever the mode
     uint32_t answers_until; ///< CLOCK_BOOTTIME, s: RSTs that answer segments of unknown connections leave
-    uint32_t collects;   ///< not 0: what clients send is kept, and does not come in
+    uint32_t collects_until; ///< CLOCK_BOOTTIME, s: what clients send is kept, and does not come in
     uint32_t mirrors;    ///< stations that are sent copies of what clients send, in CASTOR_GATE_GUARD
     uint8_t stations[CASTOR_GATE_MIRRORS][6]; ///< addresses of Ethernet
     // Counted by the gate, in packets:

@@ -138,12 +138,13 @@ final class Backlog: @unchecked Sendable {
             _ = try Rebuild.run(
                 socket: socket, tcp, consumed: 0, produced: 0, answer: place.answer, timestamp: tcp.timestamp &+ Takeover.ahead)
             try Rebuild.release(socket: socket)
-            if let arrival = TCPEnds(tcp).flatMap({ arrivals[$0] }), arrival.isMissing(tcp) { try gate.letIn([arrival]) }
-            return true
         } catch {
             gate.forget(tcp)
             note("a connection that the program had not accepted is lost: \(error)")
             return false
         }
+        guard let arrival = TCPEnds(tcp).flatMap({ arrivals[$0] }), arrival.isMissing(tcp) else { return true }
+        do throws(TCPFailure) { try gate.letIn([arrival]) } catch { note("what a client has sent has to be sent again: \(error)") }
+        return true
     }
 }

@@ -57,7 +57,7 @@ final class StandbyAgent {
         self.node = node
         gate = EgressGate(words: CommandLine.arguments, control: control)
         gate?.blockEnds(true)
-        gate?.collect(true)
+        gate?.collect(seconds: StandbyAgent.collecting)
         node?.begin(gate)
         log = try GrowingLog(directory: directory)
         segment.base.pointee.order = CASTOR_ORDER_PARTIAL
@@ -74,6 +74,7 @@ final class StandbyAgent {
                 if message.hasPrefix("signalled ") { death = (message.dropFirst(10), now()) }
             }
             if control.isClosed { return }
+            gate?.collect(seconds: StandbyAgent.collecting)
             let received = node?.received ?? 0
             var moved = try read()
             moved += feedAll()
@@ -308,6 +309,9 @@ final class StandbyAgent {
         node?.wentLive(primary)
         RecordAgent(segment: segment, control: control, log: writer, primary: primary).run()
     }
+
+    /// Seconds for which the gate goes on collecting without this process.
+    private static let collecting: UInt32 = 10
 
     /// So many seconds after a take-over clients may still send on connections that it could not take over.
     private static let strangers: UInt32 = 60

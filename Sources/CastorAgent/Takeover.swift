@@ -136,7 +136,7 @@ struct Takeover: @unchecked Sendable {
     /// have read, of which the first between the same ends counts. What is not read is returned.
     private func letIn(for items: [Item], after others: [(castor_tcp, UInt64)]) -> [TCPEnds: Arrival] {
         guard let gate else { return [:] }
-        gate.collect(false)
+        gate.collect(seconds: 0)
         var arrivals = gate.collected()
         var seen: Set<TCPEnds> = []
         for (tcp, consumed) in items.map({ ($0.tcp, $0.consumed) }) + others {

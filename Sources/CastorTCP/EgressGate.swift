@@ -105,9 +105,14 @@ public final class EgressGate: Sendable {
     /// For so long whoever sends on a connection that is not here is told so, also in `guard`: it is one that the last primary's
     /// kernel had and its program had not.
     public func answerStrangers(seconds: UInt32) {
+        castor_gate_store(&gate.control.pointee.answers_until, EgressGate.now() &+ seconds)
+    }
+
+    /// CLOCK_BOOTTIME, s.
+    private static func now() -> UInt32 {
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)
-        castor_gate_store(&gate.control.pointee.answers_until, UInt32(truncatingIfNeeded: time.tv_sec) &+ seconds)
+        return UInt32(truncatingIfNeeded: time.tv_sec)
     }
 
     /// Lets packets from the shared address, ARP included, leave until CLOCK_BOOTTIME is `until`, in nanoseconds;
@@ -137,10 +142,10 @@ public final class EgressGate: Sendable {
     /// This machine's own, at the gate's interface; nil when it has none.
     public let station: Station?
 
-    /// Whether what clients send to the shared address is kept, the last of each connection, and does not come in: a replica, until
-    /// it has the connections.
-    public func collect(_ isCollecting: Bool) {
-        castor_gate_store(&gate.control.pointee.collects, isCollecting ? 1 : 0)
+    /// For so long what clients send to the shared address is kept, the last of each connection, and does not come in: a replica, until
+    /// it has the connections. One that dies has nothing to do with what runs on its machine later.
+    public func collect(seconds: UInt32) {
+        castor_gate_store(&gate.control.pointee.collects_until, seconds == 0 ? 0 : EgressGate.now() &+ seconds)
     }
 
     /// What was. A few system calls.
@@ -148,12 +153,14 @@ public final class EgressGate: Sendable {
         Dictionary(gate.collected().compactMap { Arrival($0) }.map { ($0.ends, $0) }, uniquingKeysWith: { $1 })
     }
 
-    /// Now it comes in. A system call; of a thread of the gate's network namespace.
+    /// Now it comes in; TCPFailure: not all. A system call for each; of a thread of the gate's network namespace.
     public func letIn(_ arrivals: [Arrival]) throws(TCPFailure) {
         if arrivals.isEmpty { return }
         let door = try Door(device: device)
-        for arrival in arrivals { _ = door.letIn(arrival.frame) }
-        door.close()
+        defer { door.close() }
+        var failure: TCPFailure?
+        for arrival in arrivals where !door.letIn(arrival.frame) { failure = TCPFailure("what a client has sent does not come in") }
+        if let failure { throw failure }
     }
 
     // MARK: - Connections that clients open

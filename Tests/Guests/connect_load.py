@@ -1,6 +1,6 @@
-"""Fetches files, each over a connection of its own, from a few ports again and again: connect_load.py ADDRESS PORT DIRECTORY THREADS ANSWERS.
+"""Fetches files, each over a connection of its own: connect_load.py ADDRESS PORT DIRECTORY THREADS ANSWERS.
 
-DIRECTORY has the same files; every answer is held against them. A connection that is refused, reset, ends early or is silent for 20 s is a
+Each thread has eight ports and uses them again and again. DIRECTORY has the same files; every answer is held against them. A connection that is refused, reset, ends early or is silent for 20 s is a
 failure. Prints a line for every hundredth answer."""
 import errno
 import os
@@ -8,6 +8,7 @@ import random
 import socket
 import sys
 import threading
+import time
 
 address, port, directory, count, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 files = {name: open(os.path.join(directory, name), "rb").read() for name in sorted(os.listdir(directory))}
@@ -16,6 +17,7 @@ answers = 0
 
 
 def connect(ports):
+    deadline = time.monotonic() + 20
     while True:
         connection = socket.socket()
         connection.settimeout(20)
@@ -26,7 +28,8 @@ def connect(ports):
             return connection
         except OSError as error:
             connection.close()
-            if error.errno not in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):  # the last one from there has not ended yet
+            has_not_ended = error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)  # the last one from that port
+            if not has_not_ended or time.monotonic() > deadline:
                 raise
 
 
