@@ -99,12 +99,17 @@ final class Hosts {
         try Hosts.run("ip", "netns", "pids", host).split(separator: "\n").compactMap { pid_t($0) }
     }
 
-    /// Kills a machine: every process on it, at once as far as that is possible.
-    func kill(_ host: String) throws { try signal(host, SIGKILL) }
+    /// Kills a machine: every process on it, those that are born meanwhile, too.
+    func kill(_ host: String) throws {
+        repeat { try signal(host, SIGKILL) } while try !processes(host).isEmpty
+    }
 
-    /// Stops or continues all processes of a machine.
+    /// Stops or continues all processes of a machine. Castor's come first: when a machine dies, they never see another's death, which would
+    /// be an event of the program's. Numbers do not tell the age of a process, for the kernel begins again at the lowest.
     func signal(_ host: String, _ number: Int32) throws {
-        for pid in try processes(host) { Glibc.kill(pid, number) }
+        let all = try processes(host)
+        let castors = all.filter { (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8))?.hasPrefix("castor") ?? false }
+        for pid in castors + all.filter({ !castors.contains($0) }) { Glibc.kill(pid, number) }
     }
 
     @discardableResult private static func run(_ words: String...) throws -> String { try run(words) }
