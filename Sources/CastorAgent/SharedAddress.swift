@@ -1,6 +1,7 @@
 /// The address that clients know, which moves to whoever is live: put on an interface by netlink, and announced, so that neighbours
 /// forget the machine that had it before. IPv4.
 import CastorLog
+import CastorTCP
 import Glibc
 
 struct SharedAddress {
@@ -83,46 +84,26 @@ struct SharedAddress {
 
     /// "This address is at this machine", once asked for and once told, which between them all neighbours believe.
     private func announce(on index: UInt32) throws(Failure) {
-        let link = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard link >= 0 else { throw failure("a packet socket") }
-        // The kernel waits, some ten milliseconds, until nobody can be using a packet socket any more.
-        defer { Thread.start { close(link) } }
-        var size = socklen_t(SharedAddress.placeLength)
-        var own = place(index, hardware: [])
-        let isBound = own.withUnsafeMutableBytes {
-            let address = $0.assumingMemoryBound(to: sockaddr.self).baseAddress!
-            return bind(link, address, size) == 0 && getsockname(link, address, &size) == 0
-        }
-        guard isBound else { throw failure("a packet socket") }
-        guard own[11] == 6 else { return }  // loopback: no neighbours
-        let hardware = Array(own[12..<18])
-        let all = place(index, hardware: [UInt8](repeating: 0xff, count: 6))
+        let link: PacketSocket
+        do throws(TCPFailure) {
+            link = try PacketSocket(hasHeader: false)
+            try link.bind(toKind: SharedAddress.arp, on: index)
+        } catch { throw .text("\(error)") }
+        guard let own = link.station else { return }  // no Ethernet, no neighbours
         for operation: UInt8 in [1, 2] {
             var packet: [UInt8] = [0, 1, 8, 0, 6, 4, 0, operation]  // Ethernet, IPv4
-            packet += hardware
+            packet += own
             packet.append(native: address)
-            packet += operation == 1 ? [0, 0, 0, 0, 0, 0] : hardware
+            packet += operation == 1 ? [0, 0, 0, 0, 0, 0] : own
             packet.append(native: address)
-            let sent = all.withUnsafeBytes {
-                sendto(link, packet, packet.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress!, socklen_t($0.count))
+            guard link.send(packet, ofKind: SharedAddress.arp, on: index, to: SharedAddress.all) else {
+                throw failure("the address cannot be announced")
             }
-            guard sent > 0 else { throw failure("the address cannot be announced") }
         }
     }
 
-    /// ETH_P_ARP, in network byte order.
-    private static let arp = UInt16(0x0806).bigEndian
-    private static let placeLength = 20
-
-    /// struct sockaddr_ll: u16 family | u16 protocol | i32 interface | u16 | u8 | u8 length of the address | u8[8] address
-    private func place(_ index: UInt32, hardware: [UInt8]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(native: UInt16(AF_PACKET))
-        bytes.append(native: SharedAddress.arp)
-        bytes.append(native: index)
-        bytes += [0, 0, 0, UInt8(hardware.count)] + hardware
-        return bytes + [UInt8](repeating: 0, count: SharedAddress.placeLength - bytes.count)
-    }
+    private static let arp: Int32 = 0x0806  // ETH_P_ARP
+    private static let all = [UInt8](repeating: 0xff, count: 6)
 
     private func failure(_ what: String) -> Failure { .text("\(what): \(String(cString: strerror(errno)))") }
 }

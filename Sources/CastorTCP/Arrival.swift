@@ -55,30 +55,18 @@ public struct Arrival: Sendable {
 }
 
 /// Puts frames to where an interface's own arrive; the gate turns them round.
-struct Door: Sendable {
-    private let descriptor: Int32
+struct Door {
+    private let socket: PacketSocket
     private let device: UInt32
 
     /// In the network namespace of the calling thread.
     init(device: UInt32) throws(TCPFailure) {
         self.device = device
-        descriptor = socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        socket = try PacketSocket(hasHeader: true)
         var mark = CASTOR_GATE_COMES_IN
-        guard descriptor >= 0, setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, 4) == 0 else { throw TCPFailure("a packet socket") }
+        guard setsockopt(socket.descriptor, SOL_SOCKET, SO_MARK, &mark, 4) == 0 else { throw TCPFailure("a packet socket") }
     }
-
-    func close() { Glibc.close(descriptor) }
 
     /// False when the kernel does not take it.
-    func letIn(_ frame: [UInt8]) -> Bool {
-        var place = sockaddr_ll()
-        place.sll_family = UInt16(AF_PACKET)
-        place.sll_protocol = UInt16(ETH_P_IP).bigEndian
-        place.sll_ifindex = Int32(device)
-        return withUnsafePointer(to: &place) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, frame, frame.count, 0, $0, socklen_t(MemoryLayout<sockaddr_ll>.size)) == frame.count
-            }
-        }
-    }
+    func letIn(_ frame: [UInt8]) -> Bool { socket.send(frame, ofKind: ETH_P_IP, on: device) }
 }

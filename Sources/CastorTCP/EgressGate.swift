@@ -157,7 +157,6 @@ public final class EgressGate: Sendable {
     public func letIn(_ arrivals: [Arrival]) throws(TCPFailure) {
         if arrivals.isEmpty { return }
         let door = try Door(device: device)
-        defer { door.close() }
         var failure: TCPFailure?
         for arrival in arrivals where !door.letIn(arrival.frame) { failure = TCPFailure("what a client has sent does not come in") }
         if let failure { throw failure }

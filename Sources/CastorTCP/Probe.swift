@@ -119,48 +119,27 @@ extension Segment {
 
 /// Receives copies of the headers that come in for some addresses.
 private final class Listener {
-    private let descriptor: Int32
+    private let socket: PacketSocket
     /// More than the longest headers of IPv4 and TCP.
     private static let length = 120
     private let packet = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 8)
 
     init(addresses: Set<UInt32>) throws(TCPFailure) {
-        // Of no protocol until the filter is there.
-        descriptor = socket(AF_PACKET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        guard descriptor >= 0 else { throw TCPFailure("a packet socket") }
+        socket = try PacketSocket(hasHeader: false)
         var size: Int32 = 8 << 20
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, 4)
+        setsockopt(socket.descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, 4)
         var filter = Listener.filter(addresses)
         let isFiltering = filter.withUnsafeMutableBufferPointer { filter in
             var program = sock_fprog(len: UInt16(filter.count), filter: filter.baseAddress)
             return setsockopt(
-                descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size)) == 0
+                socket.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size)) == 0
         }
         guard isFiltering else { throw TCPFailure("the filter of a packet socket") }
-        var place = sockaddr_ll()
-        place.sll_family = UInt16(AF_PACKET)
-        place.sll_protocol = UInt16(ETH_P_IP).bigEndian
-        let isBound = withUnsafePointer(to: &place) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_ll>.size)) == 0
-            }
-        }
-        guard isBound else { throw TCPFailure("a packet socket") }
+        // Not before the filter is there.
+        try socket.bind(toKind: ETH_P_IP)
     }
 
-    deinit {
-        packet.deallocate()
-        // The kernel waits more than ten milliseconds before it lets a packet socket go: clients need not.
-        var thread = pthread_t()
-        let argument = UnsafeMutableRawPointer(bitPattern: Int(descriptor))
-        let code = pthread_create(
-            &thread, nil,
-            {
-                close(Int32(Int(bitPattern: $0)))
-                return nil
-            }, argument)
-        if code == 0 { pthread_detach(thread) } else { close(descriptor) }
-    }
+    deinit { packet.deallocate() }
 
     /// Takes TCP to one of the addresses, as long as there are few enough of them to compare; classic BPF over the IPv4
     /// header.
@@ -187,7 +166,7 @@ private final class Listener {
     /// Calls `body` with all that has come by now.
     func receive(_ body: (ReceivedSegment) -> Void) {
         while true {
-            let length = recv(descriptor, packet.baseAddress, packet.count, 0)
+            let length = recv(socket.descriptor, packet.baseAddress, packet.count, 0)
             guard length > 0 else { return }
             if let segment = ReceivedSegment(UnsafeRawBufferPointer(rebasing: packet[..<length])) { body(segment) }
         }
@@ -199,7 +178,7 @@ private final class Listener {
         clock_gettime(CLOCK_MONOTONIC, &now)
         let left = until - now.tv_sec * 1_000_000_000 - now.tv_nsec
         guard left > 0 else { return false }
-        var one = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var one = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
         poll(&one, 1, Int32((left + 999_999) / 1_000_000))
         return true
     }
