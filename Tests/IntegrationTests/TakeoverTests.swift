@@ -96,6 +96,20 @@ extension Integration {
             try service.expectAllRight(client)
         }
 
+        /// Clients that send nothing again for half a minute: what they sent last has been copied to the replica.
+        @Test(arguments: 1...Series.count(soak: 50, reduced: 1))
+        func redisWhoseClientsWait(_ number: Int) throws {
+            let workspace = try Workspace()
+            var random = Random("redis whose clients wait \(number)")
+            let service = try ProtectedService.redis(workspace)
+            try service.hosts.sendAgain(after: "30s")
+            let client = try service.load("redis", connections: 50, answers: 10_000)
+            _ = try client.line(containing: "\(1000 * (1 + random.below(8)))")
+            usleep(UInt32(random.below(30_000)))
+            try service.dies(.killed)
+            try service.expectAllRight(client)
+        }
+
         /// The replica waits until the primary's lease has expired, and holds one from then on.
         @Test(arguments: Death.allCases)
         func redisWithALease(_ death: Death) throws {

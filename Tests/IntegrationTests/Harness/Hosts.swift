@@ -90,6 +90,11 @@ final class Hosts {
             "tc", "-n", network, "qdisc", "add", "dev", port.rawValue, "root", "tbf", "rate", "\(bitsPerSecond)", "burst", "8k", "latency", "200ms")
     }
 
+    /// What the client's connections lose they send again no sooner than this; `30s`, say.
+    func sendAgain(after time: String) throws {
+        try Hosts.run("ip", "-n", client, "route", "change", "10.213.0.0/24", "dev", "client", "src", Hosts.clientAddress, "rto_min", time)
+    }
+
     /// Ends, by a reset, whatever the replica has accepted at a port.
     func resetConnections(to port: Int) throws {
         try Hosts.run("ip", "netns", "exec", replica, "ss", "-K", "-t", "sport", "=", "\(port)")
