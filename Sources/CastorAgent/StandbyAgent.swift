@@ -66,6 +66,7 @@ final class StandbyAgent {
 
     /// Returns when the program has ended, on standby or live.
     func run() throws {
+        defer { leave() }
         var pause = 1
         while true {
             while let message = control.receive() {
@@ -107,6 +108,13 @@ final class StandbyAgent {
             pause = moved > 0 ? 1 : min(pause * 2, 16)
             segment.sleep(milliseconds: pause) { node?.received ?? received != received || hasAdvanced }
         }
+    }
+
+    /// Nobody takes over here any more: who uses the address after that gets what is sent to it, and ends connections, as usual.
+    private func leave() {
+        if castor_load32(castor_segment_live(segment.base)) != 0 { return }
+        gate?.collect(seconds: 0)
+        gate?.blockEnds(false)
     }
 
     /// There is no replay any more: the primary is to know, and castor.

@@ -310,6 +310,27 @@ extension Integration {
             }
         }
 
+        /// When the program has ended, and castor, the address is as good as any other, on both machines.
+        @Test func gatesAfterTheEnd() throws {
+            let workspace = try Workspace()
+            let server = ["python3", Repository.guestSource("fork_server.py"), Hosts.service, "\(ProtectedService.port)", "8"]
+            let load = ["fork_load.py", Hosts.service, "\(ProtectedService.port)", "8", "20"]
+            let service = try ProtectedService(workspace, server)
+            try service.expectAllRight(service.client(load[0], Array(load[1...]), begins: "100"))
+            for castor in [service.primary, service.replica] {
+                let ended = try castor.wait(timeout: 60)
+                workspace.expect(ended.status == 3, "castor: \(ended)")
+            }
+            for (machine, device) in [(service.hosts.primary, Hosts.primaryDevice), (service.hosts.replica, Hosts.replicaDevice)] {
+                try service.hosts.moveService(to: machine, device)
+                let native = try Child(Hosts.on(machine) + server)
+                try service.hosts.awaitListener(port: ProtectedService.port, on: machine)
+                try service.expectAllRight(service.client(load[0], Array(load[1...]), begins: "100"))
+                let ended = try native.wait(timeout: 60)
+                workspace.expect(ended.status == 3, "natively on \(device): \(ended)")
+            }
+        }
+
         /// Connections that the program has not accepted, some of whose bytes have come: listeners of both protocols, and one that waits
         /// for the first byte.
         @Test(arguments: Death.allCases, ["0.0.0.0", "::", "deferred"])

@@ -54,13 +54,20 @@ final class Hosts {
     /// Words before a command that is to run on one of the machines.
     static func on(_ host: String) -> [String] { ["ip", "netns", "exec", host] }
 
-    /// Returns when somebody on the primary listens there.
-    func awaitListener(port: Int, isUDP: Bool = false) throws {
+    /// Returns when somebody on a machine, the primary if none is named, listens there.
+    func awaitListener(port: Int, isUDP: Bool = false, on machine: String? = nil) throws {
         let deadline = Date(timeIntervalSinceNow: 60)
-        while try Hosts.run("ip", "netns", "exec", primary, "ss", isUDP ? "-Huln" : "-Htln", "sport", "=", "\(port)").isEmpty {
+        while try Hosts.run("ip", "netns", "exec", machine ?? primary, "ss", isUDP ? "-Huln" : "-Htln", "sport", "=", "\(port)").isEmpty {
             guard Date() < deadline else { throw Failure("nobody listens at port \(port)") }
             usleep(20_000)
         }
+    }
+
+    /// The address of the service is on this machine alone, and the client knows.
+    func moveService(to machine: String, _ device: String) throws {
+        try Hosts.run("ip", "-n", primary, "addr", "flush", "to", "\(Hosts.service)/32", "dev", Hosts.primaryDevice)
+        try Hosts.run("ip", "-n", machine, "addr", "add", "\(Hosts.service)/24", "dev", device)
+        try Hosts.run("ip", "-n", client, "neigh", "flush", "dev", "client")
     }
 
     /// The primary's network goes dead, in both directions.
