@@ -6,9 +6,11 @@
     early     the server has ended its direction, the client still sends
     wrap      both ways at once; the client's sequence numbers pass 2^32 in the middle
 
-Prints "there" when all are in that state, goes on when a line comes on standard input, and checks every byte and the ends."""
+Prints "there" when all are in that state, goes on when a line comes on standard input, or at once with `wrap`, which says how many tenths
+of all transfers are done, and checks every byte and the ends."""
 import array
 import fcntl
+import itertools
 import socket
 import struct
 import sys
@@ -21,6 +23,7 @@ port, count, size = map(int, sys.argv[3:])
 PIECE = 251 * 200
 pattern = bytes(i % 251 for i in range(2 * PIECE))
 capitals = bytes(byte ^ 0x20 for byte in pattern)
+tenths = itertools.count(1)
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, SEND_QUEUE = 19, 20, 21, 2
 
 
@@ -91,7 +94,9 @@ def finish(stream):
     if kind == "wrap":
         sender = threading.Thread(target=send, args=(stream, 0, size))
         sender.start()
-        receive(stream, 0, size, capitals)
+        for tenth in range(10):
+            receive(stream, tenth * size // 10, (tenth + 1) * size // 10, capitals)
+            print(next(tenths), "tenths", flush=True)
         sender.join()
     expect_end(stream)
     stream.close()

@@ -392,9 +392,9 @@ extension Integration {
         @Test(arguments: rounds) func sequenceNumbersWrap(_ number: Int) throws {
             let cluster = try Cluster(workspace, [try Repository.guest("bulk_server"), Hosts.service, "\(Cluster.port)", "4"])
             let client = try cluster.client(
-                "edge_load.py", ["wrap", Hosts.service, "\(Cluster.port)", "4", "20000000"], begins: "there")
+                "edge_load.py", ["wrap", Hosts.service, "\(Cluster.port)", "4", "40000000"], begins: "there")
             var random = Random("wrap \(number)")
-            usleep(UInt32(random.below(300_000)))
+            _ = try client.line(containing: "\(1 + random.below(27)) tenths")
             try cluster.primaryDies(under: client)
         }
 
