@@ -20,7 +20,14 @@ rm -rf "$demo"
 mkdir -p "$demo"
 
 on() { local host=$1; shift; ip netns exec "$stem-$host" "$@"; }
-kill_host() { local pids; pids=$(ip netns pids "$stem-$1" 2>/dev/null) || return 0; [[ -z $pids ]] || kill -KILL $pids 2>/dev/null || true; }
+# Castor's processes first: the death of another, while castor lives, is an event of the program's.
+kill_host() {
+    local pid first=() rest=()
+    for pid in $(ip netns pids "$stem-$1" 2>/dev/null); do
+        if [[ $(readlink "/proc/$pid/exe") == */castor* ]]; then first+=("$pid"); else rest+=("$pid"); fi
+    done
+    kill -KILL "${first[@]}" "${rest[@]}" 2>/dev/null || true
+}
 cleanup() {
     for host in client primary replica network; do
         kill_host "$host"

@@ -43,9 +43,13 @@ make_hosts() {
     ip -n "$standby_stem-primary" addr add "$standby_address/24" dev eth0
 }
 
+# Castor's processes first: the death of another, while castor lives, is an event of the program's.
 kill_host() {
-    # shellcheck disable=SC2046 # one word for each of them
-    kill -KILL $(ip netns pids "$standby_stem-$1" 2>/dev/null) 2>/dev/null
+    local pid first=() rest=()
+    for pid in $(ip netns pids "$standby_stem-$1" 2>/dev/null); do
+        if [[ $(readlink "/proc/$pid/exe") == */castor* ]]; then first+=("$pid"); else rest+=("$pid"); fi
+    done
+    kill -KILL "${first[@]}" "${rest[@]}" 2>/dev/null
 }
 
 # Ends whatever runs on the machines, and removes them.

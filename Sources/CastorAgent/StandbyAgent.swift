@@ -110,7 +110,8 @@ final class StandbyAgent {
         }
     }
 
-    /// Nobody takes over here any more: who uses the address after that gets what is sent to it, and ends connections, as usual.
+    /// This agent takes nothing over any more. The gate is as it was before: who uses the address later gets what is sent to it, and ends
+    /// connections.
     private func leave() {
         if castor_load32(castor_segment_live(segment.base)) != 0 { return }
         gate?.collect(seconds: 0)

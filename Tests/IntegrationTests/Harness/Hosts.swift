@@ -113,15 +113,19 @@ final class Hosts {
 
     /// Kills a machine: every process on it, those that are born meanwhile, too.
     func kill(_ host: String) throws {
-        repeat { try signal(host, SIGKILL) } while try !processes(host).isEmpty
+        let deadline = Date(timeIntervalSinceNow: 60)
+        repeat {
+            guard Date() < deadline else { throw Failure("processes of \(host) do not die: \(try processes(host))") }
+            try signal(host, SIGKILL)
+        } while try !processes(host).isEmpty
     }
 
     /// Stops or continues all processes of a machine. Castor's come first: when a machine dies, they never see another's death, which would
     /// be an event of the program's. Numbers do not tell the age of a process, for the kernel begins again at the lowest.
     func signal(_ host: String, _ number: Int32) throws {
-        let all = try processes(host)
-        let castors = all.filter { (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8))?.hasPrefix("castor") ?? false }
-        for pid in castors + all.filter({ !castors.contains($0) }) { Glibc.kill(pid, number) }
+        var all = try processes(host)
+        _ = all.partition { !(ProcessTree.executable($0) as NSString).lastPathComponent.hasPrefix("castor") }
+        for pid in all { Glibc.kill(pid, number) }
     }
 
     @discardableResult private static func run(_ words: String...) throws -> String { try run(words) }
