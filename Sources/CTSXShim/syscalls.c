@@ -7,13 +7,15 @@
 #define COMPARED 1
 #define STORED 2
 #define KEPT 4
+#define PLAIN 8 /* a value */
+#define NAMED 16 /* a descriptor */
 
 #define ROLE_VALUE {CASTOR_ARG_VALUE, 0, 0}
-#define WALKS_VALUE (COMPARED)
+#define WALKS_VALUE (COMPARED | PLAIN)
 #define ROLE_IGNORE {CASTOR_ARG_IGNORE, 0, 0}
 #define WALKS_IGNORE (0)
 #define ROLE_FD {CASTOR_ARG_FD, 0, 0}
-#define WALKS_FD (COMPARED)
+#define WALKS_FD (COMPARED | NAMED)
 #define ROLE_PATH {CASTOR_ARG_PATH, 0, 0}
 #define WALKS_PATH (COMPARED | STORED)
 #define ROLE_LENGTH {CASTOR_ARG_LENGTH, 0, 0}
@@ -65,20 +67,22 @@
 #define COMPARED_MASK(...) MASK(COMPARED, __VA_ARGS__)
 #define STORED_MASK(...) MASK(STORED, __VA_ARGS__)
 #define KEPT_MASK(...) MASK(KEPT, __VA_ARGS__)
+// Values from the third argument on, which are mixed in any order with all else but a second descriptor.
+#define VALUES_MASK(...) (MASK(NAMED, __VA_ARGS__) & ~0b1 ? 0 : MASK(PLAIN, __VA_ARGS__) & ~0b11)
 #define SEVENTH(a, b, c, d, e, f, g, ...) g
 #define COUNT(...) SEVENTH(__VA_ARGS__ __VA_OPT__(,) 6, 5, 4, 3, 2, 1, 0)
 
-/// The calls that servers make most: read, write, fstat, poll, lseek, pread64 to writev, sendto to recvmsg, epoll_wait. No code
-/// but their rows knows them by number; so they take the short way of Usual.swift.
-#define USUAL(nr)                                                                                                    \
-    ((nr) <= 1 || (nr) == 5 || (nr) == 7 || (nr) == 8 || ((nr) >= 17 && (nr) <= 20) || ((nr) >= 44 && (nr) <= 47) || \
-     (nr) == 232)
+/// The calls that servers make most: read, write, stat to lseek, pread64 to writev, sendfile, sendto to recvmsg, epoll_wait,
+/// newfstatat. While nothing disturbs, no code but their rows knows them by number; so they take the short way of Usual.swift.
+#define USUAL(nr)                                                                                              \
+    ((nr) <= 1 || ((nr) >= 4 && (nr) <= 8) || ((nr) >= 17 && (nr) <= 20) || (nr) == 40 || ((nr) >= 44 && (nr) <= 47) || \
+     (nr) == 232 || (nr) == 262)
 
 #define ROW(number, name, order, object, replay, descriptors, support, note, ...)                                   \
     [number] = {#name, CASTOR_ORDER_##order, CASTOR_OBJ_##object, CASTOR_REPLAY_##replay, CASTOR_FD_##descriptors,  \
                 CASTOR_SUPPORT_##support, COUNT(__VA_ARGS__), SIX(COMPARED_MASK, __VA_ARGS__),                      \
-                SIX(STORED_MASK, __VA_ARGS__), SIX(KEPT_MASK, __VA_ARGS__), USUAL(number), SIX(ROLES, __VA_ARGS__), \
-                note},
+                SIX(STORED_MASK, __VA_ARGS__), SIX(KEPT_MASK, __VA_ARGS__), SIX(VALUES_MASK, __VA_ARGS__),        \
+                USUAL(number), SIX(ROLES, __VA_ARGS__), note},
 
 const castor_syscall_row castor_syscall_table[CASTOR_SYSCALLS] = {
 #include "castor_syscalls.def"

@@ -30,6 +30,37 @@ struct Inputs {
     @_noLocks init(_ row: Row, _ f: Frame, result: Int64) {
         var left = UInt32(row.pointee.compared)
         if row.pointee.usual == 0 { leaveOut(f, result, &left) }
+        take(left, row, f, result)
+    }
+
+    /// The same of a `usual` row, whose only descriptor is the first argument: its values are mixed without a look at roles, and what
+    /// is sent from one buffer is hashed at once.
+    @inline(__always) @_noLocks init(usual row: Row, _ f: Frame, result: Int64) {
+        var values = UInt32(row.pointee.values)
+        while values != 0 {
+            mix(argument(f, values.trailingZeroBitCount))
+            values &= values &- 1
+        }
+        let others = row.pointee.compared & ~row.pointee.values
+        if row.pointee.args.0.role == CASTOR_ARG_FD, others == 0b1 {
+            object = f.pointee.a0 & 0xffff_ffff
+        } else if row.pointee.args.0.role == CASTOR_ARG_FD, row.pointee.args.1.role == CASTOR_ARG_IN, others == 0b11 {
+            object = f.pointee.a0 & 0xffff_ffff
+            if f.pointee.a1 != 0, result >= 0 { hash = castor_hash(memory(f.pointee.a1), sent(row.pointee.args.1, f, 1, result)) }
+        } else {
+            take(UInt32(others), row, f, result)
+        }
+    }
+
+    /// Bytes of an IN argument: what was sent may be less than what was to be; an address or option is taken whole.
+    @inline(__always) @_noLocks private func sent(_ r: castor_argument, _ f: Frame, _ i: Int, _ result: Int64) -> UInt64 {
+        var asked = argument(f, Int(r.aux))
+        if f.pointee.nr == UInt64(SYS_msgsnd) { asked &+= 8 }  // the type before the text
+        return i == 1 && result > 0 ? min(UInt64(result), asked) : asked
+    }
+
+    @inline(never) @_noLocks private mutating func take(_ arguments: UInt32, _ row: Row, _ f: Frame, _ result: Int64) {
+        var left = arguments
         var hasContent = false
         while left != 0 {
             let i = left.trailingZeroBitCount
@@ -54,13 +85,7 @@ struct Inputs {
                     content(castor_hash_path(memory(a).assumingMemoryBound(to: CChar.self)), &hasContent)
                 }
             case CASTOR_ARG_IN:
-                // What was sent may be less than what was to be; an address or option is taken whole.
-                var asked = argument(f, Int(r.aux))
-                if f.pointee.nr == UInt64(SYS_msgsnd) { asked &+= 8 }  // the type before the text
-                let isSent = i == 1 && result > 0
-                if a != 0, result >= 0 {
-                    content(castor_hash(memory(a), isSent ? min(UInt64(result), asked) : asked), &hasContent)
-                }
+                if a != 0, result >= 0 { content(castor_hash(memory(a), sent(r, f, i, result)), &hasContent) }
             case CASTOR_ARG_IN_FIXED:
                 // Structs with padding hold stack garbage there: of epoll_event only the event mask is compared, and
                 // nothing when the descriptor is removed (EPOLL_CTL_DEL).

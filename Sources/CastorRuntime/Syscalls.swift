@@ -71,6 +71,10 @@ func castor_syscall_exit(_ f: Frame) {
     let me = castor_me()
     me.pointee.frame = nil
     if f.pointee.flags == Mark.usual, recordUsualReturn(me, f) { return }
+    leaveCall(me, f)
+}
+
+@inline(never) @_noLocks private func leaveCall(_ me: Thread, _ f: Frame) {
     if f.pointee.saved_index != 7, f.pointee.flags & Mark.silent != 0 || !useKeptInput(f) { restoreEdited(f) }
     if f.pointee.flags & Mark.forks != 0 {
         leaveFork(me, f)

@@ -40,18 +40,33 @@ import CTSXShim
     if ring.pointee.forks != castor_load32(forksWord) { return false }
     let row = castor_syscall_row_at(f.pointee.nr)
     if row.pointee.object == CASTOR_OBJ_FD0, Descriptors.kind(f.pointee.a0) == DescriptorKind.mapped { return false }
+    var stored = row.pointee.stored
+    var path: UInt64 = 0
+    var pathLength: UInt64 = 0
     var from: UInt64 = 0
     var length: UInt64 = 0
-    if row.pointee.stored != 0, f.pointee.result >= 0 {
-        let i = row.pointee.stored.trailingZeroBitCount
-        let r = role(row, i)
-        guard r.role == CASTOR_ARG_OUT, row.pointee.stored == 1 << UInt8(truncatingIfNeeded: i) else { return false }
-        from = argument(f, i)
-        length = from == 0 ? 0 : lengthOut(row, f, i, r, UInt64(f.pointee.result))
+    if stored != 0, role(row, stored.trailingZeroBitCount).role == CASTOR_ARG_PATH {
+        path = argument(f, stored.trailingZeroBitCount)
+        if path == 0 || f.pointee.result < 0 { return false }
+        pathLength = castor_length(memory(path).assumingMemoryBound(to: CChar.self))
+        stored &= stored &- 1
     }
+    if stored != 0, f.pointee.result >= 0 {
+        let i = stored.trailingZeroBitCount
+        let r = role(row, i)
+        guard stored == 1 << UInt8(truncatingIfNeeded: i) else { return false }
+        from = argument(f, i)
+        switch r.role {
+        case CASTOR_ARG_OUT: length = lengthOut(row, f, i, r, UInt64(f.pointee.result))
+        case CASTOR_ARG_OUT_FIXED, CASTOR_ARG_INOUT_FIXED: length = UInt64(r.size)
+        default: return false
+        }
+        if from == 0 { length = 0 }
+    }
+    let payload = path == 0 ? length : 4 &+ pathLength &+ length
     ring.leaveLine()
     let tail = ring.pointee.tail
-    let end = tail &+ 1 &+ castor_lines(length)
+    let end = tail &+ 1 &+ castor_lines(payload)
     if end &- ring.pointee.cached_head > ring.capacity || (tail & ring.pointee.mask) &+ (end &- tail) > ring.capacity {
         return false
     }
@@ -59,7 +74,7 @@ import CTSXShim
         f.pointee.shard = shard(row, f)
         f.pointee.version = takeVersion(f.pointee.shard)
     }
-    let inputs = Inputs(row, f, result: f.pointee.result)
+    let inputs = Inputs(usual: row, f, result: f.pointee.result)
     let e = castor_slot(ring, tail)
     e.pointee.kind = CASTOR_EV_SYSCALL
     e.pointee.nr = UInt16(truncatingIfNeeded: f.pointee.nr)
@@ -70,9 +85,15 @@ import CTSXShim
     e.pointee.object = inputs.object
     e.pointee.hash = inputs.hash
     e.pointee.value = inputs.value
-    e.pointee.payload = UInt32(truncatingIfNeeded: length)
+    e.pointee.payload = UInt32(truncatingIfNeeded: payload)
     e.pointee.flags = 0
-    if length > 0 { castor_copy(castor_slot(ring, tail &+ 1), memory(from), length) }
+    var to = address(castor_slot(ring, tail &+ 1))
+    if path != 0 {  // as Port.text
+        halves(to)[0] = UInt32(truncatingIfNeeded: pathLength)
+        castor_copy(memory(to &+ 4), memory(path), pathLength)
+        to &+= 4 &+ pathLength
+    }
+    if length > 0 { castor_copy(memory(to), memory(from), length) }
     ring.pointee.events &+= 1
     ring.publish(upTo: end)
     return true

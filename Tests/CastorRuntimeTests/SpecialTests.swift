@@ -227,6 +227,16 @@ extension RuntimeTests {
             Call(SYS_epoll_wait, result: 2) { [20, $0.output(48, written: 24), 4, 100] },
             Call(SYS_fstat, result: 0) { [20, $0.output(144)] },
             Call(SYS_lseek, result: 7) { _ in [20, 7, 0] },
+            Call(SYS_newfstatat, result: 0) { [20, $0.input("a/file"), $0.output(144), 0x100] },
+            Call(SYS_newfstatat, result: 0) { [20, $0.input(""), $0.output(144), 0x1000] },
+            Call(SYS_newfstatat, result: 0) { [20, 0, $0.output(144), 0x1000] },
+            Call(SYS_newfstatat, result: -2) { [20, $0.input("none"), $0.output(144), 0] },
+            Call(SYS_stat, result: 0) { [$0.input("/a/path/that/is/longer/than/one/line/of/the/ring/which/has/64"), $0.output(144)] },
+            Call(SYS_lstat, result: -13) { [$0.input("/a"), $0.output(144)] },
+            Call(SYS_sendfile, result: 612) { [20, 21, $0.output(8), 612] },
+            Call(SYS_sendfile, result: 612) { _ in [20, 21, 0, 612] },
+            Call(SYS_sendmsg, result: 2) { [20, $0.input(words: [0, 0, $0.input(words: [$0.input([1, 2, 3]), 3]), 1, 0, 0, 0]), 0x4000] },
+            Call(SYS_writev, result: 3) { [20, $0.input(words: [$0.input([1, 2, 3]), 3]), 1] },
         ]) func bothWaysLeaveTheSame(_ call: Call) {
             func lines(short: Bool) -> [[UInt8]] {
                 let segment = TestSegment()

@@ -100,8 +100,8 @@ typedef struct castor_syscall_row {
     const char *_Nullable name;
     uint8_t order, object, replay, descriptors, support, count;
     /// Derived from the arguments, bit i for argument i: the call is compared by it; the log holds bytes for it; its length
-    /// is kept before the call.
-    uint8_t compared, stored, kept;
+    /// is kept before the call; it is a value that the short way mixes without a look at its role.
+    uint8_t compared, stored, kept, values;
     uint8_t usual;             ///< takes the short way: see syscalls.c
     castor_argument args[6];
     const char *_Nullable note;
