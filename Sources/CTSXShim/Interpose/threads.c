@@ -34,11 +34,16 @@ static void lock_ends(uint16_t id) {
     else castor_symbol_record(id, (uint64_t)&ends, 0, 0, 1);
 }
 
-/// Replay: this thread goes on with exit(), so it was the last one, and libc counts them.
+/// Replay: threads that libc still counts, this one included. It had counted out those whose recording ends before their own end.
+static uint32_t counted(void) {
+    return __atomic_load_n(&castor_proc.live, __ATOMIC_ACQUIRE) - __atomic_load_n(&castor_proc.parked, __ATOMIC_ACQUIRE);
+}
+
+/// Replay: this thread goes on with exit(), so it was the last one that libc counted.
 static void await_others(void) {
     static const struct timespec moment = {0, 100000};
     castor_blocked(1);
-    for (int i = 0; i < 20000 && __atomic_load_n(&castor_proc.live, __ATOMIC_ACQUIRE) > 1; i++)
+    for (int i = 0; i < 20000 && counted() > 1; i++)
         castor_gate_syscall(SYS_nanosleep, (uint64_t)&moment, 0, 0, 0, 0, 0);
     castor_blocked(0);
 }
