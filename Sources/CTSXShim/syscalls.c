@@ -74,14 +74,14 @@
 
 /// The calls that servers make most: read, write, stat to lseek, pread64 to writev, sendfile, sendto to recvmsg, epoll_wait,
 /// newfstatat. While nothing disturbs, no code but their rows knows them by number; so they take the short way of Usual.swift.
-#define USUAL(nr)                                                                                              \
-    ((nr) <= 1 || ((nr) >= 4 && (nr) <= 8) || ((nr) >= 17 && (nr) <= 20) || (nr) == 40 || ((nr) >= 44 && (nr) <= 47) || \
-     (nr) == 232 || (nr) == 262)
+#define USUAL(nr)                                                                                    \
+    ((nr) <= 1 || ((nr) >= 4 && (nr) <= 8) || ((nr) >= 17 && (nr) <= 20) || (nr) == 40 ||            \
+     ((nr) >= 44 && (nr) <= 47) || (nr) == 232 || (nr) == 262)
 
 #define ROW(number, name, order, object, replay, descriptors, support, note, ...)                                   \
     [number] = {#name, CASTOR_ORDER_##order, CASTOR_OBJ_##object, CASTOR_REPLAY_##replay, CASTOR_FD_##descriptors,  \
                 CASTOR_SUPPORT_##support, COUNT(__VA_ARGS__), SIX(COMPARED_MASK, __VA_ARGS__),                      \
-                SIX(STORED_MASK, __VA_ARGS__), SIX(KEPT_MASK, __VA_ARGS__), SIX(VALUES_MASK, __VA_ARGS__),        \
+                SIX(STORED_MASK, __VA_ARGS__), SIX(KEPT_MASK, __VA_ARGS__), SIX(VALUES_MASK, __VA_ARGS__),          \
                 USUAL(number), SIX(ROLES, __VA_ARGS__), note},
 
 const castor_syscall_row castor_syscall_table[CASTOR_SYSCALLS] = {

@@ -33,8 +33,7 @@ struct Inputs {
         take(left, row, f, result)
     }
 
-    /// The same of a `usual` row, whose only descriptor is the first argument: its values are mixed without a look at roles, and what
-    /// is sent from one buffer is hashed at once.
+    /// The same of a `usual` row: its `values` are mixed without a look at roles, and what is sent from one buffer is hashed at once.
     @inline(__always) @_noLocks init(usual row: Row, _ f: Frame, result: Int64) {
         var values = UInt32(row.pointee.values)
         while values != 0 {

@@ -269,6 +269,27 @@ extension RuntimeTests {
             #expect(short == general && !short.isEmpty)
         }
 
+        /// Both ways leave the same, so that nothing else would tell that a call has come to take the long one.
+        @Test(arguments: [
+            Call(SYS_read, result: 64) { [20, $0.output(64), 64] },
+            Call(SYS_write, result: 3) { [20, $0.input([1, 2, 3]), 3] },
+            Call(SYS_epoll_wait, result: 2) { [20, $0.output(48, written: 24), 4, 100] },
+            Call(SYS_fstat, result: 0) { [20, $0.output(144)] },
+            Call(SYS_stat, result: 0) { [$0.input("/a"), $0.output(144)] },
+            Call(SYS_newfstatat, result: 0) { [20, $0.input("a"), $0.output(144), 0] },
+            Call(SYS_sendfile, result: 612) { [20, 21, $0.output(8), 612] },
+            Call(SYS_writev, result: 3) { [20, $0.input(words: [$0.input([1, 2, 3]), 3]), 1] },
+        ]) func leavesOnTheShortWay(_ call: Call) {
+            let segment = TestSegment()
+            let arena = Arena(recorded: true)
+            segment.attached(0) { ring in
+                var f = call.frame(arena)
+                #expect(enter(&f) == CASTOR_EXECUTE && f.flags == Mark.usual)
+                f.result = call.result
+                #expect(recordUsualReturn(castor_me(), &f) && ring.pointee.events == 1)
+            }
+        }
+
         /// Bytes that go around the ring's end take the general way.
         @Test func aPayloadAroundTheEnd() {
             let segment = TestSegment(slots: 64)

@@ -7,7 +7,7 @@ static pthread_barrier_t barrier;
 
 static void *body(void *argument) {
     (void)argument;
-    free(malloc(100));
+    for (size_t size = 16; size <= 4096; size += 16) free(malloc(size));  // a thread gives back each kind on its way out
     pthread_barrier_wait(&barrier);
     return NULL;
 }
